@@ -1,1 +1,3 @@
-//! Shared.
+//! What all exporters of the suite share. Each module's header says what it is for.
+
+pub mod exposition;
