@@ -1,3 +1,8 @@
 //! What all exporters of the suite share. Each module's header says what it is for.
 
+pub mod crew;
+pub mod error;
 pub mod exposition;
+pub mod fields;
+pub mod filter;
+pub mod flags;

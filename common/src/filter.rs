@@ -1,0 +1,105 @@
+//! Which devices to keep: an include and an exclude pattern with one meaning everywhere.
+//!
+//! A name is kept when the exclude pattern does not match and the include pattern, if there is one, does. Patterns
+//! are searched for, not anchored, in the syntax that RE2 and the regex crate share. Verdicts are remembered, because
+//! the same names come again at each scrape.
+
+use std::collections::HashMap;
+
+use regex::bytes::Regex;
+
+use crate::error::ConfigError;
+use crate::flags::Args;
+
+/// Names are forgotten all at once when there are more than this; a node has a few hundred.
+const MOST_VERDICTS: usize = 16_384;
+
+/// A pair of patterns, either of which may be missing.
+#[derive(Debug, Default)]
+pub struct Filter {
+    include: Option<Regex>,
+    exclude: Option<Regex>,
+    verdicts: HashMap<Vec<u8>, bool>,
+}
+
+impl Filter {
+    /// From the values of two flags, an empty one being no pattern; either flag's name may be empty too.
+    ///
+    /// Fails with the flag's name when a pattern is not a regular expression.
+    pub fn from_args(args: &Args, include: &'static str, exclude: &'static str) -> Result<Self, ConfigError> {
+        let pattern = |flag: &'static str| if flag.is_empty() { Ok(None) } else { compile(flag, args.text(flag)) };
+        Ok(Self { include: pattern(include)?, exclude: pattern(exclude)?, verdicts: HashMap::new() })
+    }
+
+    /// As [`from_args`](Self::from_args), for flags of which only one may be given; an include that is given drops
+    /// the default of the exclude.
+    ///
+    /// Fails naming both flags when both were given and not empty.
+    pub fn exclusive(args: &Args, include: &'static str, exclude: &'static str) -> Result<Self, ConfigError> {
+        let (included, excluded) = (args.text(include), args.text(exclude));
+        if !included.is_empty() && !excluded.is_empty() {
+            if args.given(exclude) {
+                return Err(ConfigError::new(format!("--{include} and --{exclude}: give one of them, not both")));
+            }
+            return Ok(Self { include: compile(include, included)?, ..Self::default() });
+        }
+        Self::from_args(args, include, exclude)
+    }
+
+    /// From patterns as they are, an empty one being none; for tests and for patterns that come from elsewhere.
+    pub fn new(include: &str, exclude: &str) -> Result<Self, ConfigError> {
+        Ok(Self { include: compile("include", include)?, exclude: compile("exclude", exclude)?, verdicts: HashMap::new() })
+    }
+
+    /// Whether `name` is to be kept.
+    pub fn keeps(&mut self, name: &[u8]) -> bool {
+        if self.include.is_none() && self.exclude.is_none() {
+            return true;
+        }
+        if let Some(&verdict) = self.verdicts.get(name) {
+            return verdict;
+        }
+        let verdict = !self.exclude.as_ref().is_some_and(|exclude| exclude.is_match(name))
+            && self.include.as_ref().is_none_or(|include| include.is_match(name));
+        if self.verdicts.len() >= MOST_VERDICTS {
+            self.verdicts.clear();
+        }
+        self.verdicts.insert(name.to_vec(), verdict);
+        verdict
+    }
+}
+
+/// Compiles the pattern given to `flag`; an empty one is none.
+pub fn compile(flag: &str, pattern: &str) -> Result<Option<Regex>, ConfigError> {
+    if pattern.is_empty() {
+        return Ok(None);
+    }
+    // A bound on the size, so that no pattern can take the memory of the node; the default patterns need a tenth.
+    regex::bytes::RegexBuilder::new(pattern).size_limit(4 << 20).build().map(Some).map_err(|e| {
+        let reason = e.to_string();
+        let reason = reason.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("not understood");
+        let reason = reason.trim().trim_start_matches("error: ");
+        ConfigError::new(format!("--{flag}: expected a regular expression, found {pattern:?}: {reason}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_patterns_apply() {
+        let mut filter = Filter::new("^e", "1$").unwrap();
+        assert!(filter.keeps(b"eth0"));
+        assert!(!filter.keeps(b"eth1"));
+        assert!(!filter.keeps(b"lo"));
+        assert!(filter.keeps(b"eth0"), "the remembered verdict is the same");
+        assert!(Filter::default().keeps(b"\xff"));
+    }
+
+    #[test]
+    fn a_bad_pattern_names_its_flag() {
+        let e = compile("collector.x.device-include", "a(").unwrap_err().to_string();
+        assert!(e.starts_with("--collector.x.device-include: expected a regular expression, found \"a(\": "), "{e}");
+    }
+}
