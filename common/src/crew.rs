@@ -67,15 +67,8 @@ impl<J> Shared<J> {
 impl<J: Job> Crew<J> {
     /// A crew whose threads are called `name`; it starts them when there is work, at most `most_threads` of them.
     pub fn new(name: &'static str, patience: Duration, most_threads: usize) -> Self {
-        let state = State {
-            round: 0,
-            queue: VecDeque::new(),
-            done: Vec::new(),
-            left: 0,
-            idle: 0,
-            threads: 0,
-            closed: false,
-        };
+        let state =
+            State { round: 0, queue: VecDeque::new(), done: Vec::new(), left: 0, idle: 0, threads: 0, closed: false };
         let shared = Shared { state: Mutex::new(state), work: Condvar::new(), news: Condvar::new() };
         Self { shared: Arc::new(shared), name, patience, most_threads, round: 0 }
     }

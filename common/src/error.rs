@@ -113,7 +113,10 @@ impl std::error::Error for CollectError {}
 
 /// Gone since it was listed, or never built into this kernel: a fact, not a fault.
 pub fn is_absent(e: &io::Error) -> bool {
-    matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ESRCH | libc::ENODEV | libc::ENXIO | libc::EOPNOTSUPP))
+    matches!(
+        e.raw_os_error(),
+        Some(libc::ENOENT | libc::ENOTDIR | libc::ESRCH | libc::ENODEV | libc::ENXIO | libc::EOPNOTSUPP)
+    )
 }
 
 /// The reader lacks a privilege.

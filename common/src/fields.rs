@@ -6,7 +6,9 @@ use crate::error::BadField;
 
 /// The lines of a text with their numbers from 1; a last line without a newline counts, an empty rest does not.
 pub fn lines(text: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
-    text.split_inclusive(|&b| b == b'\n').zip(1_u32..).map(|(line, number)| (number, line.strip_suffix(b"\n").unwrap_or(line)))
+    text.split_inclusive(|&b| b == b'\n')
+        .zip(1_u32..)
+        .map(|(line, number)| (number, line.strip_suffix(b"\n").unwrap_or(line)))
 }
 
 /// A cursor over the white-space separated words of one line.
@@ -184,7 +186,9 @@ mod tests {
 
     #[test]
     fn numbers_that_tell_their_base() {
-        for (text, want) in [("0x1003", 0x1003), ("010", 8), ("0b11", 3), ("-5", -5), ("0", 0), ("4294967295", 4_294_967_295)] {
+        for (text, want) in
+            [("0x1003", 0x1003), ("010", 8), ("0b11", 3), ("-5", -5), ("0", 0), ("4294967295", 4_294_967_295)]
+        {
             assert_eq!(parse_auto(text.as_bytes()), Some(want), "{text}");
         }
         for bad in ["", "-", "0x", "08", "9x", "--1", "99999999999999999999"] {

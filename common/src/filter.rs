@@ -48,7 +48,11 @@ impl Filter {
 
     /// From patterns as they are, an empty one being none; for tests and for patterns that come from elsewhere.
     pub fn new(include: &str, exclude: &str) -> Result<Self, ConfigError> {
-        Ok(Self { include: compile("include", include)?, exclude: compile("exclude", exclude)?, verdicts: HashMap::new() })
+        Ok(Self {
+            include: compile("include", include)?,
+            exclude: compile("exclude", exclude)?,
+            verdicts: HashMap::new(),
+        })
     }
 
     /// Whether `name` is to be kept.

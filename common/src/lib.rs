@@ -1,5 +1,6 @@
 //! What all exporters of the suite share. Each module's header says what it is for.
 
+pub mod collector;
 pub mod crew;
 pub mod error;
 pub mod exposition;

@@ -34,13 +34,17 @@ impl Merge {
         let mut header = Vec::new();
         let mut at = 0;
         while let Some(first) = family_at(pages, self.order.get(at)) {
-            let same = self.order.get(at..).unwrap_or_default().iter().take_while(|&&place| {
-                family_at(pages, Some(&place)).is_some_and(|family| family.name == first.name)
-            });
+            let same =
+                self.order.get(at..).unwrap_or_default().iter().take_while(|&&place| {
+                    family_at(pages, Some(&place)).is_some_and(|family| family.name == first.name)
+                });
             let n_same = same.count().max(1);
-            let mut twins = self.order.get(at..at + n_same).unwrap_or_default().iter().filter_map(|place| {
-                family_at(pages, Some(place)).filter(|family| !family.text.is_empty())
-            });
+            let mut twins = self
+                .order
+                .get(at..at + n_same)
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|place| family_at(pages, Some(place)).filter(|family| !family.text.is_empty()));
             at += n_same;
             let Some(family) = twins.next() else { continue };
             match format {
@@ -150,8 +154,8 @@ mod tests {
     fn text(pages: &mut [Page], format: Format) -> (String, Vec<String>) {
         pages.iter_mut().for_each(Page::finish);
         let mut out = Vec::new();
-        let refused =
-            Merge::default().write(&pages.iter().collect::<Vec<_>>(), format, &mut |piece| out.extend_from_slice(piece));
+        let refused = Merge::default()
+            .write(&pages.iter().collect::<Vec<_>>(), format, &mut |piece| out.extend_from_slice(piece));
         (String::from_utf8(out).unwrap(), refused)
     }
 
@@ -196,7 +200,10 @@ mod tests {
         let name = "node_cpu_seconds_total{cpu=\"1\",mode=\"idle\"}".to_owned();
         assert_eq!(page.duplicates(), [name.clone(), name]);
         let (page, _) = text(&mut [page], Format::Text);
-        assert!(page.ends_with("{cpu=\"0\",mode=\"idle\"} 3\nnode_cpu_seconds_total{cpu=\"1\",mode=\"idle\"} 1\n"), "{page}");
+        assert!(
+            page.ends_with("{cpu=\"0\",mode=\"idle\"} 3\nnode_cpu_seconds_total{cpu=\"1\",mode=\"idle\"} 1\n"),
+            "{page}"
+        );
     }
 
     #[test]

@@ -1,0 +1,3 @@
+//! Sensors, power and what the firmware tells.
+
+pub(super) mod thermal_zone;

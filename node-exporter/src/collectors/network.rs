@@ -1,0 +1,1 @@
+//! Interfaces, protocols and sockets.

@@ -1,0 +1,1 @@
+//! Processors, their clocks and their schedulers.

@@ -1,0 +1,3 @@
+//! The kernel and the operating system as a whole.
+
+pub(super) mod loadavg;

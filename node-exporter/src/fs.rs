@@ -1,0 +1,459 @@
+//! Reading the kernel's files: roots, files that stay open, directories that are listed again and again.
+//!
+//! Opening a file of proc or sysfs costs more than reading it, so files that exist for long are opened once and read
+//! with `pread` at 0. A device that went away costs one failed read; its file is then opened anew, in case another
+//! device has taken its place.
+
+use std::fs::File;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use common::error::{CollectError, is_absent};
+use common::flags::{Args, Flag};
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags, RawDir, SeekFrom};
+use rustix::io::Errno;
+
+/// Where the host's trees are mounted.
+pub const FLAGS: &[Flag] = &[
+    Flag::text("path.procfs", "/proc", "Where the proc file system of the host is mounted."),
+    Flag::text("path.sysfs", "/sys", "Where the sys file system of the host is mounted."),
+    Flag::text("path.rootfs", "/", "Where the root of the host is mounted, for mount points and os-release."),
+    Flag::text("path.udev.data", "/run/udev/data", "Where the udev database of the host is."),
+];
+
+/// `<path.procfs>/<rel>`.
+pub fn proc_path(args: &Args, rel: &str) -> PathBuf {
+    Path::new(args.text("path.procfs")).join(rel)
+}
+
+/// `<path.sysfs>/<rel>`.
+pub fn sys_path(args: &Args, rel: &str) -> PathBuf {
+    Path::new(args.text("path.sysfs")).join(rel)
+}
+
+/// No file of proc is longer than this on any host; a longer one is cut here.
+const MOST_BYTES: usize = 32 << 20;
+
+/// Descriptors that are held open over scrapes, in all collectors together.
+static KEPT: AtomicUsize = AtomicUsize::new(0);
+
+/// An open file that counts against the descriptors the process may keep.
+struct Kept(OwnedFd);
+
+impl Kept {
+    /// Half of what the process may open; the other half is for connections and for what is opened in passing.
+    fn new(fd: OwnedFd) -> Result<Self, OwnedFd> {
+        use std::sync::OnceLock;
+        static MOST: OnceLock<usize> = OnceLock::new();
+        let most = *MOST.get_or_init(|| {
+            let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(65_536);
+            usize::try_from(limit / 2).unwrap_or(usize::MAX)
+        });
+        if KEPT.fetch_add(1, Ordering::Relaxed) < most {
+            return Ok(Self(fd));
+        }
+        KEPT.fetch_sub(1, Ordering::Relaxed);
+        Err(fd)
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        KEPT.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn open(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    // Without O_NONBLOCK a named pipe in place of a file would wait for a writer for ever.
+    Ok(rustix::fs::open(path, flags | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?)
+}
+
+/// A file of proc that is read whole at each scrape.
+pub struct KeptFile {
+    path: PathBuf,
+    fd: Option<Kept>,
+    text: Vec<u8>,
+}
+
+impl KeptFile {
+    /// A file that is opened at its first read.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, fd: None, text: Vec::new() }
+    }
+
+    /// `<path.procfs>/<rel>`.
+    pub fn of_proc(args: &Args, rel: &str) -> Self {
+        Self::new(proc_path(args, rel))
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the whole file; the text lives until the next read.
+    pub fn read(&mut self) -> Result<&[u8], CollectError> {
+        match self.fill() {
+            Ok(()) => Ok(&self.text),
+            Err(e) => Err(CollectError::io(&self.path, e)),
+        }
+    }
+
+    /// As [`read`](Self::read); `None` when the kernel has no such file.
+    pub fn read_if_present(&mut self) -> Result<Option<&[u8]>, CollectError> {
+        match self.fill() {
+            Ok(()) => Ok(Some(&self.text)),
+            Err(e) if is_absent(&e) => Ok(None),
+            Err(e) => Err(CollectError::io(&self.path, e)),
+        }
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        if let Some(Kept(fd)) = &self.fd {
+            match pread_whole(fd, &mut self.text) {
+                Ok(()) => return Ok(()),
+                Err(_) => self.fd = None,
+            }
+        }
+        let fd = open(&self.path, OFlags::empty())?;
+        pread_whole(&fd, &mut self.text)?;
+        self.fd = Kept::new(fd).ok();
+        Ok(())
+    }
+}
+
+fn pread_whole(fd: &OwnedFd, text: &mut Vec<u8>) -> io::Result<()> {
+    text.clear();
+    if text.capacity() == 0 {
+        text.reserve(4096);
+    }
+    loop {
+        if text.capacity() - text.len() < 512 {
+            // Small steps: the files have a fixed size per host, so this ends after the first scrapes.
+            text.reserve_exact(text.len().max(4096));
+        }
+        let at = text.len() as u64;
+        match rustix::io::pread(fd, rustix::buffer::spare_capacity(text), at) {
+            // Only a read of 0 is the end: the kernel returns short reads to keep lines whole.
+            Ok(0) => return Ok(()),
+            Ok(_) if text.len() >= MOST_BYTES => return Ok(()),
+            Ok(_) => {}
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// Longest attribute that is read; a longer one is cut, as the Go exporter cuts it.
+pub const ATTR_BYTES: usize = 128;
+
+/// The text of one attribute, white space around it cut.
+#[derive(Clone, Copy)]
+pub struct Attr {
+    bytes: [u8; ATTR_BYTES],
+    start: usize,
+    end: usize,
+}
+
+impl Attr {
+    fn new(bytes: [u8; ATTR_BYTES], n: usize) -> Self {
+        let text = bytes.get(..n).unwrap_or(&bytes);
+        let end = text.trim_ascii_end().len();
+        let start = end - text.trim_ascii().len();
+        Self { bytes, start, end }
+    }
+
+    /// The text.
+    pub fn text(&self) -> &[u8] {
+        self.bytes.get(self.start..self.end).unwrap_or_default()
+    }
+}
+
+impl AsRef<[u8]> for Attr {
+    fn as_ref(&self) -> &[u8] {
+        self.text()
+    }
+}
+
+/// A sysfs attribute that stays open: one line that the kernel makes anew at each read.
+pub struct KeptAttr {
+    path: PathBuf,
+    fd: Option<Kept>,
+}
+
+impl KeptAttr {
+    /// An attribute that is opened at its first read.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, fd: None }
+    }
+
+    /// Where the attribute is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the attribute with a single system call: a driver may block or fail at a second one.
+    pub fn read(&mut self) -> io::Result<Attr> {
+        if let Some(Kept(fd)) = &self.fd {
+            match pread_attr(fd) {
+                // Only a device that is gone makes the descriptor useless; a sensor that cannot answer now may later.
+                Err(e) if is_absent(&e) => self.fd = None,
+                other => return other,
+            }
+        }
+        let fd = open(&self.path, OFlags::empty())?;
+        let attr = pread_attr(&fd)?;
+        self.fd = Kept::new(fd).ok();
+        Ok(attr)
+    }
+}
+
+fn pread_attr(fd: &OwnedFd) -> io::Result<Attr> {
+    let mut bytes = [0_u8; ATTR_BYTES];
+    let n = rustix::io::pread(fd, &mut bytes, 0)?;
+    Ok(Attr::new(bytes, n))
+}
+
+/// Reads an attribute once, without keeping it open.
+pub fn read_attr(path: &Path) -> io::Result<Attr> {
+    pread_attr(&open(path, OFlags::empty())?)
+}
+
+/// What a directory entry is, as far as the file system tells at no cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+    /// A symbolic link.
+    Link,
+    /// Anything else, or not known.
+    Other,
+}
+
+/// A directory that is listed at each scrape.
+pub struct KeptDir {
+    path: PathBuf,
+    fd: Option<Kept>,
+    entries: Vec<(Vec<u8>, EntryKind)>,
+}
+
+impl KeptDir {
+    /// A directory that is opened at its first listing.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, fd: None, entries: Vec::new() }
+    }
+
+    /// Where the directory is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Lists the directory, sorted by name, without `.` and `..`; the entries live until the next listing.
+    pub fn list(&mut self) -> io::Result<&[(Vec<u8>, EntryKind)]> {
+        let kept = match &self.fd {
+            // The descriptor of a directory that was removed gives an empty listing or none; then it is opened anew.
+            Some(Kept(fd)) => {
+                rustix::fs::seek(fd, SeekFrom::Start(0)).is_ok()
+                    && list_entries(fd, &mut self.entries).is_ok()
+                    && !self.entries.is_empty()
+            }
+            None => false,
+        };
+        if !kept {
+            self.fd = None;
+            self.entries.clear();
+            let fd = open(&self.path, OFlags::DIRECTORY)?;
+            list_entries(&fd, &mut self.entries)?;
+            self.fd = Kept::new(fd).ok();
+        }
+        Ok(&self.entries)
+    }
+}
+
+/// Lists a directory once, sorted by name.
+pub fn list_dir(path: &Path) -> io::Result<Vec<(Vec<u8>, EntryKind)>> {
+    let mut entries = Vec::new();
+    list_entries(&open(path, OFlags::DIRECTORY)?, &mut entries)?;
+    Ok(entries)
+}
+
+fn list_entries(fd: &OwnedFd, entries: &mut Vec<(Vec<u8>, EntryKind)>) -> io::Result<()> {
+    let mut n = 0;
+    let mut buffer = [MaybeUninit::<u8>::uninit(); 8192];
+    let mut dir = RawDir::new(fd, &mut buffer);
+    while let Some(entry) = dir.next() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if matches!(name, b"." | b"..") {
+            continue;
+        }
+        let kind = match entry.file_type() {
+            rustix::fs::FileType::RegularFile => EntryKind::File,
+            rustix::fs::FileType::Directory => EntryKind::Dir,
+            rustix::fs::FileType::Symlink => EntryKind::Link,
+            _ => EntryKind::Other,
+        };
+        match entries.get_mut(n) {
+            Some(slot) => {
+                slot.0.clear();
+                slot.0.extend_from_slice(name);
+                slot.1 = kind;
+            }
+            None => entries.push((name.to_vec(), kind)),
+        }
+        n += 1;
+    }
+    entries.truncate(n);
+    entries.sort_unstable();
+    Ok(())
+}
+
+/// The devices below a class directory, each with what its collector keeps for it.
+pub struct Devices<T> {
+    dir: KeptDir,
+    known: Vec<(Vec<u8>, T)>,
+}
+
+impl<T> Devices<T> {
+    /// The devices below `dir`, listed at each [`refresh`](Self::refresh).
+    pub fn new(dir: PathBuf) -> Self {
+        Self { dir: KeptDir::new(dir), known: Vec::new() }
+    }
+
+    /// Where the devices are.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Lists the directory again: what is gone is dropped, what is new and fits `wanted` is made with `make` from its
+    /// path and name. Gives all devices, sorted by name.
+    pub fn refresh(
+        &mut self,
+        mut wanted: impl FnMut(&[u8], EntryKind) -> bool,
+        mut make: impl FnMut(&Path, &[u8]) -> T,
+    ) -> io::Result<&mut [(Vec<u8>, T)]> {
+        let base = self.dir.path().to_owned();
+        let entries = self.dir.list()?;
+        let names = || entries.iter().filter(|(name, _)| !name.is_empty());
+        let mut same = self.known.iter().map(|(name, _)| name);
+        let mut now = names().filter(|(name, kind)| wanted(name, *kind)).map(|(name, _)| name);
+        // Mostly nothing changed, and that is all there is to find out.
+        let changed = loop {
+            match (same.next(), now.next()) {
+                (None, None) => break false,
+                (Some(a), Some(b)) if a == b => {}
+                _ => break true,
+            }
+        };
+        drop(now);
+        if changed {
+            let mut old: std::collections::HashMap<Vec<u8>, T> = std::mem::take(&mut self.known).into_iter().collect();
+            self.known = names()
+                .filter(|(name, kind)| wanted(name, *kind))
+                .map(|(name, _)| {
+                    let state =
+                        old.remove(name).unwrap_or_else(|| make(&base.join(std::ffi::OsStr::from_bytes(name)), name));
+                    (name.clone(), state)
+                })
+                .collect();
+        }
+        Ok(&mut self.known)
+    }
+}
+
+/// Reads a file that is not expected to exist for long, whole, without keeping it open.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, CollectError> {
+    let mut text = Vec::new();
+    open(path, OFlags::empty()).and_then(|fd| pread_whole(&fd, &mut text)).map_err(|e| CollectError::io(path, e))?;
+    Ok(text)
+}
+
+/// Lets the process open as many files as the system allows it, as the Go runtime does.
+pub fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        // A refusal leaves the limit as it was, which costs speed on large nodes and nothing else.
+        let _refused = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    }
+}
+
+/// Whether `path` is a directory that can be looked up.
+pub fn is_dir(path: &Path) -> bool {
+    File::open(path).and_then(|file| file.metadata()).is_ok_and(|meta| meta.is_dir())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_kept_file_follows_its_content_and_its_replacement() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("stat");
+        let mut file = KeptFile::new(path.clone());
+        assert!(file.read_if_present().unwrap().is_none());
+        assert!(matches!(file.read(), Err(CollectError::Io { .. })));
+        fs::write(&path, "one").unwrap();
+        assert_eq!(file.read().unwrap(), b"one");
+        fs::write(&path, "x".repeat(20_000)).unwrap();
+        assert_eq!(file.read().unwrap().len(), 20_000);
+    }
+
+    #[test]
+    fn an_attribute_is_trimmed_and_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("name");
+        let mut attr = KeptAttr::new(path.clone());
+        assert!(is_absent(&attr.read().err().unwrap()));
+        fs::write(&path, " coretemp \n").unwrap();
+        assert_eq!(attr.read().unwrap().text(), b"coretemp");
+        fs::write(&path, "y".repeat(500)).unwrap();
+        assert_eq!(attr.read().unwrap().text().len(), ATTR_BYTES);
+        assert!(read_attr(dir.path()).is_err(), "a directory in place of a file");
+    }
+
+    #[test]
+    fn devices_come_and_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut made = 0;
+        let mut devices: Devices<usize> = Devices::new(dir.path().to_owned());
+        let mut names = |devices: &mut Devices<usize>| {
+            let list = devices.refresh(
+                |name, kind| name.starts_with(b"d") && kind == EntryKind::Dir,
+                |path, name| {
+                    assert!(path.ends_with(std::ffi::OsStr::from_bytes(name)));
+                    made += 1;
+                    made
+                },
+            );
+            list.unwrap().iter().map(|(name, n)| format!("{}{n}", String::from_utf8_lossy(name))).collect::<Vec<_>>()
+        };
+        assert!(names(&mut devices).is_empty());
+        for name in ["d2", "d1", "e1"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        fs::write(dir.path().join("d3"), "").unwrap();
+        assert_eq!(names(&mut devices), ["d11", "d22"]);
+        fs::remove_dir(dir.path().join("d1")).unwrap();
+        fs::create_dir(dir.path().join("d0")).unwrap();
+        assert_eq!(names(&mut devices), ["d03", "d22"]);
+        fs::remove_dir_all(dir.path()).unwrap();
+        assert!(devices.refresh(|_, _| true, |_, _| 0).is_err());
+    }
+
+    #[test]
+    fn a_named_pipe_does_not_block() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+        assert!(read_attr(&path).is_err());
+    }
+}
