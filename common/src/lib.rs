@@ -1,1 +1,3 @@
-//! Shared.
+//! What all exporters share.
+
+pub mod web;
