@@ -33,8 +33,7 @@ pub fn summary() -> Vec<(&'static str, String)> {
     let host = Host::read();
     let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / (1_u64 << 30) as f64);
     let cpus = std::thread::available_parallelism().map_or(0, usize::from);
-    let mut rows =
-        vec![("Host", host.name), ("System", host.os), ("Kernel", host.kernel), ("CPUs", cpus.to_string())];
+    let mut rows = vec![("Host", host.name), ("System", host.os), ("Kernel", host.kernel), ("CPUs", cpus.to_string())];
     if let Ok(mut system) = System::new() {
         system.refresh_memory();
         let (used, total) = (gib(system.used_memory()), gib(system.total_memory()));

@@ -371,7 +371,8 @@ mod tests {
             Ok(())
         })))
     });
-    static NOTHING: Row = Row::on("nothing", "", &[], |_| Ok(Box::new(Act(|_, _| Err(CollectError::no_data("none here"))))));
+    static NOTHING: Row =
+        Row::on("nothing", "", &[], |_| Ok(Box::new(Act(|_, _| Err(CollectError::no_data("none here"))))));
     static REFUSES: Row = Row::on("refuses", "", &[], |_| Err(ConfigError::new("--x: no")));
 
     fn engine(rows: &[&'static Row]) -> Engine {
@@ -399,7 +400,10 @@ mod tests {
             assert!(page.contains("test_bad{device=\"kept\"} 1\n"), "{page}");
             assert!(!page.contains("device=\"x\""), "{page}");
             let of = |name| success(&page, name);
-            assert_eq!((of("good"), of("panics"), of("part"), of("nothing")), (Some(true), Some(false), Some(false), Some(false)));
+            assert_eq!(
+                (of("good"), of("panics"), of("part"), of("nothing")),
+                (Some(true), Some(false), Some(false), Some(false))
+            );
             assert!(!answer.complete && !answer.refused);
         }
         let standings = engine.standings();

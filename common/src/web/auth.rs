@@ -58,11 +58,7 @@ impl Checker {
     }
 
     /// Whether the `Authorization` header names a user of the list with its password. Nobody listed: everyone may.
-    pub async fn allows(
-        &self,
-        users: &BTreeMap<String, PasswordHash>,
-        header: Option<&HeaderValue>,
-    ) -> bool {
+    pub async fn allows(&self, users: &BTreeMap<String, PasswordHash>, header: Option<&HeaderValue>) -> bool {
         if users.is_empty() {
             return true;
         }
@@ -111,10 +107,7 @@ impl Checker {
             context.update(part);
         }
         let mut digest = Digest::default();
-        digest
-            .iter_mut()
-            .zip(context.sign().as_ref())
-            .for_each(|(to, from)| *to = *from);
+        digest.iter_mut().zip(context.sign().as_ref()).for_each(|(to, from)| *to = *from);
         digest
     }
 }
@@ -143,26 +136,15 @@ impl Outcomes {
         }
         if self.accepted.len() + self.refused.len() >= CACHE_ENTRIES {
             // A full list of accepted ones can only be the result of many real users.
-            let _oldest = self
-                .refused
-                .pop_front()
-                .or_else(|| self.accepted.pop_front());
+            let _oldest = self.refused.pop_front().or_else(|| self.accepted.pop_front());
         }
-        if outcome {
-            self.accepted.push_back(digest)
-        } else {
-            self.refused.push_back(digest)
-        }
+        if outcome { self.accepted.push_back(digest) } else { self.refused.push_back(digest) }
     }
 }
 
 /// A well-formed hash of nothing at the highest cost in use: a user who does not exist costs as much as one who does.
 fn dummy_hash(users: &BTreeMap<String, PasswordHash>) -> String {
-    let cost = users
-        .values()
-        .map(PasswordHash::cost)
-        .max()
-        .unwrap_or(bcrypt::DEFAULT_COST);
+    let cost = users.values().map(PasswordHash::cost).max().unwrap_or(bcrypt::DEFAULT_COST);
     format!("$2b${cost:02}${}", ".".repeat(53))
 }
 
@@ -175,10 +157,7 @@ fn credentials(header: &[u8]) -> Option<(String, Vec<u8>)> {
     let decoded = decode_base64(rest)?;
     let colon = decoded.iter().position(|byte| *byte == b':')?;
     let (user, password) = decoded.split_at(colon);
-    Some((
-        String::from_utf8(user.to_vec()).ok()?,
-        password.get(1..)?.to_vec(),
-    ))
+    Some((String::from_utf8(user.to_vec()).ok()?, password.get(1..)?.to_vec()))
 }
 
 /// Standard alphabet with padding (RFC 4648 section 4), nothing else.
@@ -187,9 +166,7 @@ fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let padding = text.iter().rev().take_while(|byte| **byte == b'=').count();
-    let body = text
-        .get(..text.len().checked_sub(padding)?)
-        .filter(|_| padding <= 2)?;
+    let body = text.get(..text.len().checked_sub(padding)?).filter(|_| padding <= 2)?;
     let mut out = Vec::with_capacity(text.len() / 4 * 3);
     for group in body.chunks(4) {
         let mut bits = 0_u32;
@@ -218,9 +195,7 @@ mod tests {
     /// The lowest cost bcrypt knows: about a millisecond.
     fn users(list: &[(&str, &str)]) -> BTreeMap<String, PasswordHash> {
         let hash = |password: &str| bcrypt::hash(password, 4).unwrap().parse().unwrap();
-        list.iter()
-            .map(|(user, password)| ((*user).to_owned(), hash(password)))
-            .collect()
+        list.iter().map(|(user, password)| ((*user).to_owned(), hash(password))).collect()
     }
 
     fn header(text: &str) -> HeaderValue {
@@ -233,41 +208,24 @@ mod tests {
 
     #[test]
     fn base64() {
-        let text = |input: &str| {
-            decode_base64(input.as_bytes()).map(|bytes| String::from_utf8(bytes).unwrap())
-        };
+        let text = |input: &str| decode_base64(input.as_bytes()).map(|bytes| String::from_utf8(bytes).unwrap());
         assert_eq!(text("YWxpY2U6c2VjcmV0").as_deref(), Some("alice:secret"));
         assert_eq!(text("YTpi").as_deref(), Some("a:b"));
         assert_eq!(text("YTo=").as_deref(), Some("a:"));
         assert_eq!(text("YQ==").as_deref(), Some("a"));
         assert_eq!(text("").as_deref(), Some(""));
-        for bad in [
-            "Y", "YQ", "YQ=", "====", "Y===", "Y=Q=", "YQ==YQ==", "Y Q=", "YW-_",
-        ] {
+        for bad in ["Y", "YQ", "YQ=", "====", "Y===", "Y=Q=", "YQ==YQ==", "Y Q=", "YW-_"] {
             assert_eq!(text(bad), None, "{bad}");
         }
     }
 
     #[test]
     fn headers() {
-        assert_eq!(
-            credentials(b"basic YTpiOmM="),
-            Some(("a".into(), b"b:c".to_vec()))
-        );
-        for bad in [
-            "",
-            "Basic",
-            "Basic ",
-            "Bearer YTpi",
-            "Basic YQ==",
-            "Basic !!!!",
-        ] {
+        assert_eq!(credentials(b"basic YTpiOmM="), Some(("a".into(), b"b:c".to_vec())));
+        for bad in ["", "Basic", "Basic ", "Bearer YTpi", "Basic YQ==", "Basic !!!!"] {
             assert_eq!(credentials(bad.as_bytes()), None, "{bad}");
         }
-        assert_eq!(
-            credentials(format!("Basic {}", "YTpi".repeat(2000)).as_bytes()),
-            None
-        );
+        assert_eq!(credentials(format!("Basic {}", "YTpi".repeat(2000)).as_bytes()), None);
     }
 
     #[test]
@@ -277,15 +235,9 @@ mod tests {
         for guess in 0..=200_u8 {
             outcomes.remember([guess; 32], false);
         }
-        assert_eq!(
-            outcomes.accepted.len() + outcomes.refused.len(),
-            CACHE_ENTRIES
-        );
+        assert_eq!(outcomes.accepted.len() + outcomes.refused.len(), CACHE_ENTRIES);
         assert_eq!(outcomes.find(&[0xff; 32]), Some(true));
-        assert_eq!(
-            (outcomes.find(&[0; 32]), outcomes.find(&[200; 32])),
-            (None, Some(false))
-        );
+        assert_eq!((outcomes.find(&[0; 32]), outcomes.find(&[200; 32])), (None, Some(false)));
     }
 
     #[tokio::test]
@@ -299,48 +251,25 @@ mod tests {
             assert!(!checker.allows(&users, Some(&header(ALICE_WRONG))).await);
             assert!(!checker.allows(&users, Some(&header(BOB_SECRET))).await);
         }
-        assert_eq!(
-            checker.comparisons(),
-            3,
-            "a wrong password and an unknown user cost one comparison each"
-        );
+        assert_eq!(checker.comparisons(), 3, "a wrong password and an unknown user cost one comparison each");
         assert!(!checker.allows(&users, None).await);
-        assert!(
-            !checker
-                .allows(&users, Some(&header("Basic nonsense")))
-                .await
-        );
+        assert!(!checker.allows(&users, Some(&header("Basic nonsense"))).await);
         assert_eq!(checker.comparisons(), 3);
     }
 
     #[tokio::test]
     async fn a_changed_hash_is_asked_again() {
         let checker = Checker::new().unwrap();
-        assert!(
-            checker
-                .allows(&users(&[("alice", "secret")]), Some(&header(ALICE_SECRET)))
-                .await
-        );
-        assert!(
-            !checker
-                .allows(&users(&[("alice", "other")]), Some(&header(ALICE_SECRET)))
-                .await
-        );
-        assert!(
-            checker.allows(&BTreeMap::new(), None).await,
-            "no users: no lock"
-        );
+        assert!(checker.allows(&users(&[("alice", "secret")]), Some(&header(ALICE_SECRET))).await);
+        assert!(!checker.allows(&users(&[("alice", "other")]), Some(&header(ALICE_SECRET))).await);
+        assert!(checker.allows(&BTreeMap::new(), None).await, "no users: no lock");
     }
 
     #[tokio::test]
     async fn the_dummy_hash_fits_no_password() {
         let users = users(&[("alice", "secret")]);
         let dummy = dummy_hash(&users);
-        assert!(
-            dummy
-                .parse::<PasswordHash>()
-                .is_ok_and(|hash| hash.cost() == 4)
-        );
+        assert!(dummy.parse::<PasswordHash>().is_ok_and(|hash| hash.cost() == 4));
         assert!(!bcrypt::verify("", &dummy).unwrap());
     }
 }

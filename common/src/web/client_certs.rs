@@ -13,10 +13,7 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
-    SignatureScheme,
-};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
 use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
@@ -35,11 +32,7 @@ pub(super) fn verifier(
     if settings.client_auth == ClientAuth::NoClientCert {
         return Ok(None);
     }
-    let chain = if settings.client_auth.verifies() {
-        Some(chain(settings, authorities, provider)?)
-    } else {
-        None
-    };
+    let chain = if settings.client_auth.verifies() { Some(chain(settings, authorities, provider)?) } else { None };
     Ok(Some(Arc::new(Policy {
         chain,
         required: settings.client_auth.requires(),
@@ -55,20 +48,11 @@ fn chain(
 ) -> Result<Arc<dyn ClientCertVerifier>, String> {
     let mut roots = RootCertStore::empty();
     for authority in authorities {
-        roots
-            .add(authority)
-            .map_err(|e| format!("expected certificates of an authority: {e}"))?;
+        roots.add(authority).map_err(|e| format!("expected certificates of an authority: {e}"))?;
     }
-    let builder =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-    let builder = if settings.client_auth.requires() {
-        builder
-    } else {
-        builder.allow_unauthenticated()
-    };
-    builder
-        .build()
-        .map_err(|e| format!("expected certificates of an authority: {e}"))
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    let builder = if settings.client_auth.requires() { builder } else { builder.allow_unauthenticated() };
+    builder.build().map_err(|e| format!("expected certificates of an authority: {e}"))
 }
 
 /// The chain check, when there is one, then the list of names, when there is one.
@@ -98,9 +82,7 @@ impl ClientCertVerifier for Policy {
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.chain
-            .as_ref()
-            .map_or(&[], |chain| chain.root_hint_subjects())
+        self.chain.as_ref().map_or(&[], |chain| chain.root_hint_subjects())
     }
 
     fn verify_client_cert(
@@ -113,9 +95,7 @@ impl ClientCertVerifier for Policy {
             chain.verify_client_cert(end_entity, intermediates, now)?;
         }
         if !self.allowed.is_empty() && !has_allowed_name(end_entity, &self.allowed) {
-            return Err(Error::InvalidCertificate(
-                CertificateError::ApplicationVerificationFailure,
-            ));
+            return Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure));
         }
         Ok(ClientCertVerified::assertion())
     }
@@ -126,12 +106,7 @@ impl ClientCertVerifier for Policy {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -140,18 +115,11 @@ impl ClientCertVerifier for Policy {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -165,9 +133,7 @@ pub fn has_allowed_name(certificate: &[u8], allowed: &[String]) -> bool {
         return false;
     };
     names.0.iter().any(|name| match name {
-        GeneralName::DnsName(text)
-        | GeneralName::Rfc822Name(text)
-        | GeneralName::UniformResourceIdentifier(text) => {
+        GeneralName::DnsName(text) | GeneralName::Rfc822Name(text) | GeneralName::UniformResourceIdentifier(text) => {
             allowed.iter().any(|want| want == text.as_str())
         }
         GeneralName::IpAddress(bytes) => {
@@ -178,10 +144,7 @@ pub fn has_allowed_name(certificate: &[u8], allowed: &[String]) -> bool {
 }
 
 fn ip(bytes: &[u8]) -> Option<IpAddr> {
-    <[u8; 4]>::try_from(bytes)
-        .map(IpAddr::from)
-        .or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
-        .ok()
+    <[u8; 4]>::try_from(bytes).map(IpAddr::from).or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
 
 #[cfg(test)]
@@ -193,55 +156,30 @@ mod tests {
         let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
         params.subject_alt_names = names
             .iter()
-            .map(
-                |name| match (name.parse(), name.contains("://"), name.contains('@')) {
-                    (Ok(ip), ..) => rcgen::SanType::IpAddress(ip),
-                    (_, true, _) => rcgen::SanType::URI((*name).try_into().unwrap()),
-                    (_, _, true) => rcgen::SanType::Rfc822Name((*name).try_into().unwrap()),
-                    _ => rcgen::SanType::DnsName((*name).try_into().unwrap()),
-                },
-            )
+            .map(|name| match (name.parse(), name.contains("://"), name.contains('@')) {
+                (Ok(ip), ..) => rcgen::SanType::IpAddress(ip),
+                (_, true, _) => rcgen::SanType::URI((*name).try_into().unwrap()),
+                (_, _, true) => rcgen::SanType::Rfc822Name((*name).try_into().unwrap()),
+                _ => rcgen::SanType::DnsName((*name).try_into().unwrap()),
+            })
             .collect();
         params.self_signed(&key).unwrap().der().to_vec()
     }
 
     #[track_caller]
     fn check(certificate: &[u8], allowed: &str, want: bool) {
-        assert_eq!(
-            has_allowed_name(certificate, &[allowed.to_owned()]),
-            want,
-            "{allowed}"
-        );
+        assert_eq!(has_allowed_name(certificate, &[allowed.to_owned()]), want, "{allowed}");
     }
 
     #[test]
     fn each_kind_of_name() {
-        let all = certificate(&[
-            "prom.example",
-            "10.0.0.7",
-            "2001:db8::7",
-            "ops@example.org",
-            "spiffe://cluster/prom",
-        ]);
-        for name in [
-            "prom.example",
-            "10.0.0.7",
-            "2001:db8::7",
-            "2001:db8:0::7",
-            "ops@example.org",
-            "spiffe://cluster/prom",
-        ] {
+        let all = certificate(&["prom.example", "10.0.0.7", "2001:db8::7", "ops@example.org", "spiffe://cluster/prom"]);
+        for name in
+            ["prom.example", "10.0.0.7", "2001:db8::7", "2001:db8:0::7", "ops@example.org", "spiffe://cluster/prom"]
+        {
             check(&all, name, true);
         }
-        for name in [
-            "example",
-            "*.example",
-            "Prom.example",
-            "10.0.0.8",
-            "example.org",
-            "spiffe://cluster",
-            "",
-        ] {
+        for name in ["example", "*.example", "Prom.example", "10.0.0.8", "example.org", "spiffe://cluster", ""] {
             check(&all, name, false);
         }
     }

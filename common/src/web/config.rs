@@ -122,28 +122,19 @@ impl ClientAuth {
         ("RequireAnyClientCert", Self::RequireAnyClientCert),
         ("RequireClientCert", Self::RequireAnyClientCert),
         ("VerifyClientCertIfGiven", Self::VerifyClientCertIfGiven),
-        (
-            "RequireAndVerifyClientCert",
-            Self::RequireAndVerifyClientCert,
-        ),
+        ("RequireAndVerifyClientCert", Self::RequireAndVerifyClientCert),
     ];
 
     /// Whether certificates are checked against the client authority.
     #[must_use]
     pub fn verifies(self) -> bool {
-        matches!(
-            self,
-            Self::VerifyClientCertIfGiven | Self::RequireAndVerifyClientCert
-        )
+        matches!(self, Self::VerifyClientCertIfGiven | Self::RequireAndVerifyClientCert)
     }
 
     /// Whether a client without a certificate is refused.
     #[must_use]
     pub fn requires(self) -> bool {
-        matches!(
-            self,
-            Self::RequireAnyClientCert | Self::RequireAndVerifyClientCert
-        )
+        matches!(self, Self::RequireAnyClientCert | Self::RequireAndVerifyClientCert)
     }
 }
 
@@ -189,22 +180,15 @@ impl FromStr for PasswordHash {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if !["$2a$", "$2b$", "$2y$"]
-            .iter()
-            .any(|prefix| text.starts_with(prefix))
-        {
+        if !["$2a$", "$2b$", "$2y$"].iter().any(|prefix| text.starts_with(prefix)) {
             return Err("a bcrypt hash starting with $2a$, $2b$ or $2y$");
         }
-        let parts: bcrypt::HashParts = text.parse().map_err(
-            |_| "a bcrypt hash of 60 characters, for example from htpasswd -nBC 10 user",
-        )?;
+        let parts: bcrypt::HashParts =
+            text.parse().map_err(|_| "a bcrypt hash of 60 characters, for example from htpasswd -nBC 10 user")?;
         if !(4..=31).contains(&parts.get_cost()) {
             return Err("a bcrypt hash with a cost from 4 to 31");
         }
-        Ok(Self {
-            text: text.into(),
-            cost: parts.get_cost(),
-        })
+        Ok(Self { text: text.into(), cost: parts.get_cost() })
     }
 }
 
@@ -245,11 +229,7 @@ struct Mistake {
 
 impl Mistake {
     fn new(line: u64, key: impl Into<String>, what: impl Into<String>) -> Self {
-        Self {
-            line: (line > 0).then_some(line),
-            key: key.into(),
-            what: what.into(),
-        }
+        Self { line: (line > 0).then_some(line), key: key.into(), what: what.into() }
     }
 
     fn at<T>(value: &Spanned<T>, key: impl Into<String>, what: impl Into<String>) -> Self {
@@ -263,60 +243,33 @@ impl Mistake {
 /// The first mistake.
 pub fn parse(file: &Path, text: &str) -> Result<WebConfig, WebConfigError> {
     let directory = file.parent().unwrap_or(Path::new(""));
-    wire::read(text)
-        .and_then(|wire| resolve(wire, directory))
-        .map_err(|Mistake { line, key, what }| WebConfigError {
-            file: file.into(),
-            line,
-            key,
-            what,
-        })
+    wire::read(text).and_then(|wire| resolve(wire, directory)).map_err(|Mistake { line, key, what }| WebConfigError {
+        file: file.into(),
+        line,
+        key,
+        what,
+    })
 }
 
 fn resolve(wire: wire::File, directory: &Path) -> Result<WebConfig, Mistake> {
     let mut warnings = Vec::new();
-    let tls = wire
-        .tls_server_config
-        .map(|tls| resolve_tls(tls, directory, &mut warnings))
-        .transpose()?
-        .flatten();
+    let tls = wire.tls_server_config.map(|tls| resolve_tls(tls, directory, &mut warnings)).transpose()?.flatten();
     let http = wire.http_server_config.unwrap_or_default();
     let headers = resolve_headers(http.headers.unwrap_or_default())?;
     let users = resolve_users(wire.basic_auth_users.unwrap_or_default())?;
     let rate_limit = resolve_rate(wire.rate_limit.unwrap_or_default())?;
-    Ok(WebConfig {
-        tls,
-        http2: http.http2.unwrap_or(true),
-        headers,
-        users,
-        rate_limit,
-        warnings,
-    })
+    Ok(WebConfig { tls, http2: http.http2.unwrap_or(true), headers, users, rate_limit, warnings })
 }
 
-fn resolve_tls(
-    wire: wire::Tls,
-    directory: &Path,
-    warnings: &mut Vec<String>,
-) -> Result<Option<TlsSettings>, Mistake> {
+fn resolve_tls(wire: wire::Tls, directory: &Path, warnings: &mut Vec<String>) -> Result<Option<TlsSettings>, Mistake> {
     let (cert_keys, key_keys) = (
         ["tls_server_config.cert", "tls_server_config.cert_file"],
         ["tls_server_config.key", "tls_server_config.key_file"],
     );
-    let ca_keys = [
-        "tls_server_config.client_ca",
-        "tls_server_config.client_ca_file",
-    ];
-    let auth_line = wire
-        .client_auth_type
-        .as_ref()
-        .map_or(0, |name| name.referenced.line());
+    let ca_keys = ["tls_server_config.client_ca", "tls_server_config.client_ca_file"];
+    let auth_line = wire.client_auth_type.as_ref().map_or(0, |name| name.referenced.line());
     let client_auth = match &wire.client_auth_type {
-        Some(name) if !name.value.is_empty() => pick(
-            name,
-            "tls_server_config.client_auth_type",
-            ClientAuth::NAMES,
-        )?,
+        Some(name) if !name.value.is_empty() => pick(name, "tls_server_config.client_auth_type", ClientAuth::NAMES)?,
         _ => ClientAuth::NoClientCert,
     };
     let client_ca = pem(wire.client_ca, wire.client_ca_file, ca_keys, directory)?;
@@ -329,21 +282,11 @@ fn resolve_tls(
             return Ok(None);
         }
         (Some(cert), None) => {
-            return Err(Mistake::new(
-                cert.line,
-                cert.key,
-                "expected key or key_file beside the certificate",
-            ));
+            return Err(Mistake::new(cert.line, cert.key, "expected key or key_file beside the certificate"));
         }
         (None, key) => {
-            let line = key.map_or(auth_line.max(client_ca.map_or(0, |ca| ca.line)), |key| {
-                key.line
-            });
-            return Err(Mistake::new(
-                line,
-                "tls_server_config",
-                "expected cert or cert_file, found neither",
-            ));
+            let line = key.map_or(auth_line.max(client_ca.map_or(0, |ca| ca.line)), |key| key.line);
+            return Err(Mistake::new(line, "tls_server_config", "expected cert or cert_file, found neither"));
         }
     };
     match &client_ca {
@@ -352,37 +295,21 @@ fn resolve_tls(
             return Err(Mistake::new(ca.line, ca.key, what));
         }
         None if client_auth.verifies() => {
-            let what =
-                "expected client_ca or client_ca_file, to verify client certificates against";
-            return Err(Mistake::new(
-                auth_line,
-                "tls_server_config.client_auth_type",
-                what,
-            ));
+            let what = "expected client_ca or client_ca_file, to verify client certificates against";
+            return Err(Mistake::new(auth_line, "tls_server_config.client_auth_type", what));
         }
         _ => {}
     }
     let client_allowed_sans = wire.client_allowed_sans.unwrap_or_default();
     if !client_allowed_sans.is_empty() && client_auth != ClientAuth::RequireAndVerifyClientCert {
-        warnings.push(
-            "client_allowed_sans protects only with client_auth_type RequireAndVerifyClientCert"
-                .into(),
-        );
+        warnings.push("client_allowed_sans protects only with client_auth_type RequireAndVerifyClientCert".into());
     }
     let (tls12, tls13) = versions(wire.min_version, wire.max_version, warnings)?;
-    let suites_line = wire
-        .cipher_suites
-        .as_ref()
-        .and_then(|list| list.first())
-        .map_or(0, |s| s.referenced.line());
+    let suites_line = wire.cipher_suites.as_ref().and_then(|list| list.first()).map_or(0, |s| s.referenced.line());
     let cipher_suites = suites(wire.cipher_suites.unwrap_or_default(), warnings)?;
     if tls12 && !tls13 && cipher_suites.as_ref().is_some_and(Vec::is_empty) {
         let what = "expected one of the suites available for TLS 1.2 when max_version is TLS12";
-        return Err(Mistake::new(
-            suites_line,
-            "tls_server_config.cipher_suites",
-            what,
-        ));
+        return Err(Mistake::new(suites_line, "tls_server_config.cipher_suites", what));
     }
     let curves = curves(wire.curve_preferences.unwrap_or_default(), warnings)?;
     let prefer_server_order = wire.prefer_server_cipher_suites.unwrap_or(true);
@@ -410,49 +337,26 @@ fn pem(
     let present = |value: &Spanned<String>| !value.value.is_empty();
     let [inline_key, file_key] = keys;
     match (inline.filter(present), file.filter(present)) {
-        (Some(_), Some(file)) => Err(Mistake::at(
-            &file,
-            file_key,
-            format!("expected either this or {inline_key}, found both"),
-        )),
-        (Some(text), None) => Ok(Some(Pem {
-            line: text.referenced.line(),
-            source: PemSource::Inline(text.value),
-            key: inline_key,
-        })),
+        (Some(_), Some(file)) => {
+            Err(Mistake::at(&file, file_key, format!("expected either this or {inline_key}, found both")))
+        }
+        (Some(text), None) => {
+            Ok(Some(Pem { line: text.referenced.line(), source: PemSource::Inline(text.value), key: inline_key }))
+        }
         (None, Some(name)) => {
             let path = directory.join(&name.value);
-            Ok(Some(Pem {
-                source: PemSource::File(path),
-                key: file_key,
-                line: name.referenced.line(),
-            }))
+            Ok(Some(Pem { source: PemSource::File(path), key: file_key, line: name.referenced.line() }))
         }
         (None, None) => Ok(None),
     }
 }
 
 /// Finds a name in a table, or lists the table.
-fn pick<T: Copy>(
-    name: &Spanned<String>,
-    key: &str,
-    table: &[(&'static str, T)],
-) -> Result<T, Mistake> {
-    let found = table
-        .iter()
-        .find(|(known, _)| *known == name.value)
-        .map(|(_, value)| *value);
+fn pick<T: Copy>(name: &Spanned<String>, key: &str, table: &[(&'static str, T)]) -> Result<T, Mistake> {
+    let found = table.iter().find(|(known, _)| *known == name.value).map(|(_, value)| *value);
     found.ok_or_else(|| {
         let known: Vec<&str> = table.iter().map(|(known, _)| *known).collect();
-        Mistake::at(
-            name,
-            key,
-            format!(
-                "expected one of {}, found {:?}",
-                known.join(", "),
-                name.value
-            ),
-        )
+        Mistake::at(name, key, format!("expected one of {}, found {:?}", known.join(", "), name.value))
     })
 }
 
@@ -464,43 +368,30 @@ enum Version {
     Tls13,
 }
 
-const VERSIONS: &[(&str, Version)] = &[
-    ("TLS10", Version::Tls10),
-    ("TLS11", Version::Tls11),
-    ("TLS12", Version::Tls12),
-    ("TLS13", Version::Tls13),
-];
+const VERSIONS: &[(&str, Version)] =
+    &[("TLS10", Version::Tls10), ("TLS11", Version::Tls11), ("TLS12", Version::Tls12), ("TLS13", Version::Tls13)];
 
 fn versions(
     min: Option<Spanned<String>>,
     max: Option<Spanned<String>>,
     warnings: &mut Vec<String>,
 ) -> Result<(bool, bool), Mistake> {
-    let (min_key, max_key) = (
-        "tls_server_config.min_version",
-        "tls_server_config.max_version",
-    );
+    let (min_key, max_key) = ("tls_server_config.min_version", "tls_server_config.max_version");
     let low = min.map_or(Ok(Version::Tls12), |name| pick(&name, min_key, VERSIONS))?;
     if low < Version::Tls12 {
-        warnings.push("min_version: TLS 1.0 and 1.1 are broken and not spoken here; clients need TLS 1.2 or 1.3".into());
+        warnings
+            .push("min_version: TLS 1.0 and 1.1 are broken and not spoken here; clients need TLS 1.2 or 1.3".into());
     }
     let Some(name) = max else {
         return Ok((low <= Version::Tls12, true));
     };
     let high = pick(&name, max_key, VERSIONS)?;
     if high < Version::Tls12 {
-        let what = format!(
-            "expected TLS12 or TLS13 (older versions are not spoken), found {:?}",
-            name.value
-        );
+        let what = format!("expected TLS12 or TLS13 (older versions are not spoken), found {:?}", name.value);
         return Err(Mistake::at(&name, max_key, what));
     }
     if high < low {
-        return Err(Mistake::at(
-            &name,
-            max_key,
-            format!("expected at least min_version, found {:?}", name.value),
-        ));
+        return Err(Mistake::at(&name, max_key, format!("expected at least min_version, found {:?}", name.value)));
     }
     Ok((low <= Version::Tls12, high == Version::Tls13))
 }
@@ -531,10 +422,7 @@ const fn suite(name: &'static str, available: bool) -> (&'static str, (&'static 
     (name, (name, available))
 }
 
-fn suites(
-    names: Vec<Spanned<String>>,
-    warnings: &mut Vec<String>,
-) -> Result<Option<Vec<&'static str>>, Mistake> {
+fn suites(names: Vec<Spanned<String>>, warnings: &mut Vec<String>) -> Result<Option<Vec<&'static str>>, Mistake> {
     if names.is_empty() {
         return Ok(None);
     }
@@ -543,9 +431,7 @@ fn suites(
         match pick(&name, "tls_server_config.cipher_suites", SUITES)? {
             ("", _) => {}
             (suite, true) => chosen.push(suite),
-            (suite, false) => warnings.push(format!(
-                "cipher_suites: {suite} is weak and not available here, left out"
-            )),
+            (suite, false) => warnings.push(format!("cipher_suites: {suite} is weak and not available here, left out")),
         }
     }
     if chosen.is_empty() {
@@ -561,18 +447,12 @@ const CURVES: &[(&str, Option<Curve>)] = &[
     ("X25519", Some(Curve::X25519)),
 ];
 
-fn curves(
-    names: Vec<Spanned<String>>,
-    warnings: &mut Vec<String>,
-) -> Result<Option<Vec<Curve>>, Mistake> {
+fn curves(names: Vec<Spanned<String>>, warnings: &mut Vec<String>) -> Result<Option<Vec<Curve>>, Mistake> {
     let key = "tls_server_config.curve_preferences";
     let Some(line) = names.first().map(|name| name.referenced.line()) else {
         return Ok(None);
     };
-    let chosen = names
-        .iter()
-        .map(|name| pick(name, key, CURVES))
-        .collect::<Result<Vec<_>, _>>()?;
+    let chosen = names.iter().map(|name| pick(name, key, CURVES)).collect::<Result<Vec<_>, _>>()?;
     let available: Vec<Curve> = chosen.iter().copied().flatten().collect();
     if available.is_empty() {
         return Err(Mistake::new(
@@ -602,45 +482,28 @@ fn resolve_headers(wire: BTreeMap<String, Spanned<String>>) -> Result<HeaderMap,
         let key = format!("http_server_config.headers.{name}");
         let Some((_, allowed)) = HEADERS.iter().find(|(known, _)| *known == name) else {
             let known: Vec<&str> = HEADERS.iter().map(|(known, _)| *known).collect();
-            return Err(Mistake::at(
-                &value,
-                key,
-                format!("expected one of the headers {}", known.join(", ")),
-            ));
+            return Err(Mistake::at(&value, key, format!("expected one of the headers {}", known.join(", "))));
         };
         if !allowed.is_empty() && !allowed.contains(&value.value.as_str()) {
             let what = format!("expected {}, found {:?}", allowed.join(" or "), value.value);
             return Err(Mistake::at(&value, key, what));
         }
-        match (
-            HeaderName::try_from(name),
-            HeaderValue::try_from(&value.value),
-        ) {
+        match (HeaderName::try_from(name), HeaderValue::try_from(&value.value)) {
             (Ok(header), Ok(text)) => headers.insert(header, text),
             _ => {
-                return Err(Mistake::at(
-                    &value,
-                    key,
-                    "expected a header value on one line of visible characters",
-                ));
+                return Err(Mistake::at(&value, key, "expected a header value on one line of visible characters"));
             }
         };
     }
     Ok(headers)
 }
 
-fn resolve_users(
-    wire: BTreeMap<String, Spanned<wire::Secret>>,
-) -> Result<BTreeMap<String, PasswordHash>, Mistake> {
+fn resolve_users(wire: BTreeMap<String, Spanned<wire::Secret>>) -> Result<BTreeMap<String, PasswordHash>, Mistake> {
     let mut users = BTreeMap::new();
     for (name, hash) in wire {
         let key = format!("basic_auth_users.{name}");
         if name.contains(':') {
-            return Err(Mistake::at(
-                &hash,
-                key,
-                "expected a user name without a colon (RFC 7617)",
-            ));
+            return Err(Mistake::at(&hash, key, "expected a user name without a colon (RFC 7617)"));
         }
         match hash.value.0.parse() {
             Ok(checked) => users.insert(name, checked),
@@ -656,29 +519,16 @@ fn resolve_rate(wire: wire::Rate) -> Result<Option<RateLimit>, Mistake> {
     };
     let expected = "expected a duration such as 100ms or 1m30s";
     let time = duration::parse(&interval.value).ok_or_else(|| {
-        Mistake::at(
-            &interval,
-            "rate_limit.interval",
-            format!("{expected}, found {:?}", interval.value),
-        )
+        Mistake::at(&interval, "rate_limit.interval", format!("{expected}, found {:?}", interval.value))
     })?;
     if time.is_zero() {
         return Ok(None);
     }
     match wire.burst {
-        Some(burst) if burst.value > 0 => Ok(Some(RateLimit {
-            interval: time,
-            burst: burst.value,
-        })),
+        Some(burst) if burst.value > 0 => Ok(Some(RateLimit { interval: time, burst: burst.value })),
         _ => {
-            let line = wire
-                .burst
-                .map_or(interval.referenced.line(), |burst| burst.referenced.line());
-            Err(Mistake::new(
-                line,
-                "rate_limit.burst",
-                "expected at least 1 with an interval: 0 refuses every request",
-            ))
+            let line = wire.burst.map_or(interval.referenced.line(), |burst| burst.referenced.line());
+            Err(Mistake::new(line, "rate_limit.burst", "expected at least 1 with an interval: 0 refuses every request"))
         }
     }
 }

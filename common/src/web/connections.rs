@@ -44,25 +44,10 @@ impl Connections {
         let mut list = self.list();
         let id = list.next;
         list.next += 1;
-        list.entries.insert(
-            id,
-            Entry {
-                since: Some(now),
-                task: None,
-            },
-        );
+        list.entries.insert(id, Entry { since: Some(now), task: None });
         list.waiting.insert((now, id));
-        let state = SlotState {
-            in_flight: 0,
-            served: false,
-            quiet_since: now,
-            blocked_since: None,
-        };
-        Arc::new(Slot {
-            id,
-            house: Arc::clone(self),
-            state: Mutex::new(state),
-        })
+        let state = SlotState { in_flight: 0, served: false, quiet_since: now, blocked_since: None };
+        Arc::new(Slot { id, house: Arc::clone(self), state: Mutex::new(state) })
     }
 
     /// Ends the connection that has waited longest; `false` when none waits.
@@ -83,10 +68,7 @@ impl Connections {
         let mut list = self.list();
         list.waiting.clear();
         let entries = std::mem::take(&mut list.entries);
-        entries
-            .values()
-            .filter_map(|entry| entry.task.as_ref())
-            .for_each(AbortHandle::abort);
+        entries.values().filter_map(|entry| entry.task.as_ref()).for_each(AbortHandle::abort);
         entries.len()
     }
 
@@ -171,9 +153,7 @@ impl Slot {
         let mut state = self.state();
         state.in_flight += 1;
         self.publish(&state);
-        Answering {
-            slot: Arc::clone(self),
-        }
+        Answering { slot: Arc::clone(self) }
     }
 
     /// What the last write did: the client took something, or nothing.
@@ -204,14 +184,8 @@ impl Slot {
         if let Some(since) = state.blocked_since {
             return since.checked_add(patience.blocked);
         }
-        let limit = if state.served {
-            patience.quiet
-        } else {
-            patience.first
-        };
-        (state.in_flight == 0)
-            .then(|| state.quiet_since.checked_add(limit))
-            .flatten()
+        let limit = if state.served { patience.quiet } else { patience.first };
+        (state.in_flight == 0).then(|| state.quiet_since.checked_add(limit)).flatten()
     }
 
     fn state(&self) -> MutexGuard<'_, SlotState> {
@@ -258,11 +232,7 @@ mod tests {
 
     fn patience() -> Patience {
         let seconds = Duration::from_secs;
-        Patience {
-            first: seconds(10),
-            quiet: seconds(300),
-            blocked: seconds(30),
-        }
+        Patience { first: seconds(10), quiet: seconds(300), blocked: seconds(30) }
     }
 
     #[tokio::test(start_paused = true)]
@@ -282,10 +252,7 @@ mod tests {
         three.request_begins();
         assert!(house.evict());
         let [task_one, task_two, task_three] = tasks;
-        assert!(
-            task_one.await.unwrap_err().is_cancelled()
-                && task_two.await.unwrap_err().is_cancelled()
-        );
+        assert!(task_one.await.unwrap_err().is_cancelled() && task_two.await.unwrap_err().is_cancelled());
         assert!(!task_three.is_finished());
         let _answer = three.answering();
         assert!(!house.evict(), "an answer in the making stays");

@@ -15,9 +15,7 @@ use axum::Router;
 use axum::body::Body;
 use http_body_util::Limited;
 use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
-use hyper::header::{
-    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
-};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Request, Response, StatusCode};
 use tower::Service;
 
@@ -47,9 +45,7 @@ impl Face {
             self.handle(request).await
         } else {
             let mut refused = plain(StatusCode::UNAUTHORIZED);
-            refused
-                .headers_mut()
-                .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
+            refused.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
             refused
         };
         add_missing(response.headers_mut(), &live.config.headers);
@@ -62,11 +58,7 @@ impl Face {
             return plain(StatusCode::PAYLOAD_TOO_LARGE);
         }
         let request = request.map(|body| {
-            if body.is_end_stream() {
-                Body::empty()
-            } else {
-                Body::new(Limited::new(body, self.body_bytes))
-            }
+            if body.is_end_stream() { Body::empty() } else { Body::new(Limited::new(body, self.body_bytes)) }
         });
         let mut router = self.router.clone();
         let path = request.uri().path().to_owned();
@@ -93,13 +85,8 @@ fn plain(status: StatusCode) -> Response<Body> {
     let text = format!("{}\n", status.canonical_reason().unwrap_or("Error"));
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
-    response
-        .headers_mut()
-        .insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
@@ -107,12 +94,10 @@ fn plain(status: StatusCode) -> Response<Body> {
 /// again, so nothing half-changed inside it can be observed.
 async fn catch<F: Future>(future: F) -> Option<F::Output> {
     let mut future = pin!(future);
-    std::future::poll_fn(
-        |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(poll) => poll.map(Some),
-            Err(_panic) => Poll::Ready(None),
-        },
-    )
+    std::future::poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Some),
+        Err(_panic) => Poll::Ready(None),
+    })
     .await
 }
 
@@ -132,10 +117,7 @@ impl hyper::service::Service<Request<Incoming>> for Gate {
         let (face, answering) = (Arc::clone(&self.face), self.slot.answering());
         Box::pin(async move {
             let response = face.answer(request).await;
-            Ok(response.map(|body| Reply {
-                body,
-                _answering: answering,
-            }))
+            Ok(response.map(|body| Reply { body, _answering: answering }))
         })
     }
 }
@@ -158,9 +140,7 @@ impl HttpBody for Reply {
             Ok(poll) => poll.map_err(Into::into),
             Err(_panic) => {
                 tracing::error!("A response body panicked");
-                Poll::Ready(Some(Err(
-                    io::Error::other("the response body panicked").into()
-                )))
+                Poll::Ready(Some(Err(io::Error::other("the response body panicked").into())))
             }
         }
     }

@@ -76,28 +76,18 @@ pub struct ListenError {
 
 impl ListenError {
     pub(super) fn new(address: &str, what: impl Into<String>) -> Self {
-        Self {
-            address: address.into(),
-            what: what.into(),
-            source: None,
-        }
+        Self { address: address.into(), what: what.into(), source: None }
     }
 
     fn io(address: &str, source: io::Error) -> Self {
         let what = match source.raw_os_error() {
             Some(libc::EADDRINUSE) => "address already in use".into(),
             Some(libc::EADDRNOTAVAIL) => "no interface of this machine has this address".into(),
-            Some(libc::EACCES) => {
-                "permission denied (ports below 1024 need CAP_NET_BIND_SERVICE)".into()
-            }
+            Some(libc::EACCES) => "permission denied (ports below 1024 need CAP_NET_BIND_SERVICE)".into(),
             Some(libc::EAFNOSUPPORT) => "this kernel does not support the address family".into(),
             _ => source.to_string(),
         };
-        Self {
-            address: address.into(),
-            what,
-            source: Some(source),
-        }
+        Self { address: address.into(), what, source: Some(source) }
     }
 
     /// The address the message is about, as configured; `systemd` for passed sockets.
@@ -131,75 +121,44 @@ impl ListenError {
 pub fn parse(text: &str) -> Result<Address, ListenError> {
     let bad = |what: String| ListenError::new(text, what);
     if let Some(rest) = text.strip_prefix("vsock://") {
-        let (cid, port) = rest.rsplit_once(':').ok_or_else(|| {
-            bad(format!(
-                "expected vsock://:port or vsock://cid:port, found {rest:?} after vsock://"
-            ))
-        })?;
+        let (cid, port) = rest
+            .rsplit_once(':')
+            .ok_or_else(|| bad(format!("expected vsock://:port or vsock://cid:port, found {rest:?} after vsock://")))?;
         let cid = match cid {
             "" => None,
-            digits => Some(
-                digits
-                    .parse()
-                    .map_err(|_| bad(format!("expected a vsock context id, found {digits:?}")))?,
-            ),
+            digits => Some(digits.parse().map_err(|_| bad(format!("expected a vsock context id, found {digits:?}")))?),
         };
-        let port = port
-            .parse()
-            .map_err(|_| bad(format!("expected a vsock port number, found {port:?}")))?;
+        let port = port.parse().map_err(|_| bad(format!("expected a vsock port number, found {port:?}")))?;
         return Ok(Address::Vsock { cid, port });
     }
     if let Some((scheme, _)) = text.split_once("://") {
-        return Err(bad(format!(
-            "expected host:port or vsock://:port, found the scheme {scheme:?}"
-        )));
+        return Err(bad(format!("expected host:port or vsock://:port, found the scheme {scheme:?}")));
     }
-    let (host, port) = text
-        .rsplit_once(':')
-        .ok_or_else(|| bad(format!("expected host:port, found {text:?} without a port")))?;
+    let (host, port) =
+        text.rsplit_once(':').ok_or_else(|| bad(format!("expected host:port, found {text:?} without a port")))?;
     let port = port
         .bytes()
         .all(|b| b.is_ascii_digit())
         .then(|| port.parse().ok())
         .flatten()
-        .ok_or_else(|| {
-            bad(format!(
-                "expected a port from 0 to 65535 after the last colon, found {port:?}"
-            ))
-        })?;
+        .ok_or_else(|| bad(format!("expected a port from 0 to 65535 after the last colon, found {port:?}")))?;
     if host.is_empty() {
         return Ok(Address::AnyHost { port });
     }
     if let Some(inner) = host.strip_prefix('[') {
-        let inner = inner
-            .strip_suffix(']')
-            .ok_or_else(|| bad("expected ] before the port".into()))?;
+        let inner = inner.strip_suffix(']').ok_or_else(|| bad("expected ] before the port".into()))?;
         let ip = inner.split_once('%').map_or(inner, |(ip, _zone)| ip);
-        ip.parse::<Ipv6Addr>().map_err(|_| {
-            bad(format!(
-                "expected an IPv6 address in brackets, found {inner:?}"
-            ))
-        })?;
-        return Ok(Address::Host {
-            host: inner.into(),
-            port,
-        });
+        ip.parse::<Ipv6Addr>().map_err(|_| bad(format!("expected an IPv6 address in brackets, found {inner:?}")))?;
+        return Ok(Address::Host { host: inner.into(), port });
     }
     if host.contains(':') {
-        return Err(bad(format!(
-            "expected brackets around an IPv6 address: [{host}]:{port}"
-        )));
+        return Err(bad(format!("expected brackets around an IPv6 address: [{host}]:{port}")));
     }
     let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
     if !host.bytes().all(is_name) {
-        return Err(bad(format!(
-            "expected an IP address or a host name before the port, found {host:?}"
-        )));
+        return Err(bad(format!("expected an IP address or a host name before the port, found {host:?}")));
     }
-    Ok(Address::Host {
-        host: host.into(),
-        port,
-    })
+    Ok(Address::Host { host: host.into(), port })
 }
 
 /// Binds every address, in order.
@@ -221,12 +180,7 @@ pub fn bind_one(text: &str) -> Result<Bound, ListenError> {
             let both = listen_tcp(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
             match both {
                 // Booted with ipv6.disable=1 there is no such family, with disable_ipv6 no such address.
-                Err(e)
-                    if matches!(
-                        e.raw_os_error(),
-                        Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)
-                    ) =>
-                {
+                Err(e) if matches!(e.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)) => {
                     listen_tcp(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))
                 }
                 other => other,
@@ -236,22 +190,14 @@ pub fn bind_one(text: &str) -> Result<Bound, ListenError> {
         }
         Address::Host { host, port } => {
             let address = resolve(text, &host, port)?;
-            listen_tcp(address)
-                .map_err(failed)
-                .and_then(|socket| from_tcp(text, socket))
+            listen_tcp(address).map_err(failed).and_then(|socket| from_tcp(text, socket))
         }
-        Address::Vsock { cid, port } => listen_vsock(cid, port)
-            .map_err(failed)
-            .and_then(|s| from_vsock(text, s)),
+        Address::Vsock { cid, port } => listen_vsock(cid, port).map_err(failed).and_then(|s| from_vsock(text, s)),
     }
 }
 
 fn listen_tcp(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
@@ -290,43 +236,24 @@ pub(super) fn from_socket(address: &str, socket: Socket) -> Result<Bound, Listen
         Domain::UNIX => {
             let path = domain.as_pathname().map(|path| path.display().to_string());
             let local = format!("unix:{}", path.unwrap_or_else(|| "(no path)".into()));
-            Ok(Bound {
-                address: address.into(),
-                local,
-                listener: Listener::Unix(socket.into()),
-            })
+            Ok(Bound { address: address.into(), local, listener: Listener::Unix(socket.into()) })
         }
         other => Err(ListenError::new(
             address,
-            format!(
-                "expected a TCP, Unix or vsock stream socket, found address family {}",
-                i32::from(other)
-            ),
+            format!("expected a TCP, Unix or vsock stream socket, found address family {}", i32::from(other)),
         )),
     }
 }
 
 fn from_tcp(address: &str, socket: Socket) -> Result<Bound, ListenError> {
     let listener = TcpListener::from(socket);
-    let local = listener
-        .local_addr()
-        .map_err(|e| ListenError::io(address, e))?;
-    Ok(Bound {
-        address: address.into(),
-        local: local.to_string(),
-        listener: Listener::Tcp(listener),
-    })
+    let local = listener.local_addr().map_err(|e| ListenError::io(address, e))?;
+    Ok(Bound { address: address.into(), local: local.to_string(), listener: Listener::Tcp(listener) })
 }
 
 fn from_vsock(address: &str, socket: Socket) -> Result<Bound, ListenError> {
-    let local = socket
-        .local_addr()
-        .map_err(|e| ListenError::io(address, e))?;
-    Ok(Bound {
-        address: address.into(),
-        local: vsock_name(&local),
-        listener: Listener::Vsock(socket),
-    })
+    let local = socket.local_addr().map_err(|e| ListenError::io(address, e))?;
+    Ok(Bound { address: address.into(), local: vsock_name(&local), listener: Listener::Vsock(socket) })
 }
 
 #[cfg(target_os = "linux")]
@@ -341,10 +268,7 @@ fn is_vsock(_address: &SockAddr) -> bool {
 
 #[cfg(target_os = "linux")]
 fn vsock_name(address: &SockAddr) -> String {
-    address.as_vsock_address().map_or_else(
-        || "vsock://".into(),
-        |(cid, port)| format!("vsock://{cid}:{port}"),
-    )
+    address.as_vsock_address().map_or_else(|| "vsock://".into(), |(cid, port)| format!("vsock://{cid}:{port}"))
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -354,15 +278,9 @@ fn vsock_name(_address: &SockAddr) -> String {
 
 fn resolve(text: &str, host: &str, port: u16) -> Result<SocketAddr, ListenError> {
     if let Some((ip, zone)) = host.split_once('%') {
-        let ip: Ipv6Addr = ip
-            .parse()
-            .map_err(|_| ListenError::new(text, "expected an IPv6 address before %"))?;
-        let scope = scope_id(zone).ok_or_else(|| {
-            ListenError::new(
-                text,
-                format!("expected a network interface after %, found {zone:?}"),
-            )
-        })?;
+        let ip: Ipv6Addr = ip.parse().map_err(|_| ListenError::new(text, "expected an IPv6 address before %"))?;
+        let scope = scope_id(zone)
+            .ok_or_else(|| ListenError::new(text, format!("expected a network interface after %, found {zone:?}")))?;
         return Ok(SocketAddrV6::new(ip, port, 0, scope).into());
     }
     if let Ok(ip) = host.parse::<IpAddr>() {
@@ -378,9 +296,7 @@ fn resolve(text: &str, host: &str, port: u16) -> Result<SocketAddr, ListenError>
     }
     Err(ListenError::new(
         text,
-        format!(
-            "expected an IP address, localhost or a name in {HOSTS}, found {host:?} (DNS is not asked)"
-        ),
+        format!("expected an IP address, localhost or a name in {HOSTS}, found {host:?} (DNS is not asked)"),
     ))
 }
 
@@ -388,9 +304,7 @@ fn resolve(text: &str, host: &str, port: u16) -> Result<SocketAddr, ListenError>
 fn find_host(hosts: &str, name: &str) -> Option<IpAddr> {
     let mut found: Option<IpAddr> = None;
     for line in hosts.lines() {
-        let line = line
-            .split_once('#')
-            .map_or(line, |(before, _comment)| before);
+        let line = line.split_once('#').map_or(line, |(before, _comment)| before);
         let mut words = line.split_ascii_whitespace();
         let Some(ip) = words.next().and_then(|word| word.parse::<IpAddr>().ok()) else {
             continue;
@@ -413,11 +327,7 @@ fn scope_id(zone: &str) -> Option<u32> {
     if zone.is_empty() || zone.contains('/') || zone.starts_with('.') {
         return None;
     }
-    fs::read_to_string(format!("/sys/class/net/{zone}/ifindex"))
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
+    fs::read_to_string(format!("/sys/class/net/{zone}/ifindex")).ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -440,32 +350,17 @@ mod tests {
         check("127.0.0.1:80", r#"Host { host: "127.0.0.1", port: 80 }"#);
         check("localhost:0", r#"Host { host: "localhost", port: 0 }"#);
         check("[::1]:9100", r#"Host { host: "::1", port: 9100 }"#);
-        check(
-            "[fe80::1%eth0]:9100",
-            r#"Host { host: "fe80::1%eth0", port: 9100 }"#,
-        );
+        check("[fe80::1%eth0]:9100", r#"Host { host: "fe80::1%eth0", port: 9100 }"#);
         check("vsock://:9100", "Vsock { cid: None, port: 9100 }");
         check("vsock://3:70000", "Vsock { cid: Some(3), port: 70000 }");
     }
 
     #[test]
     fn cut_short() {
-        check(
-            "",
-            r#"listen address "": expected host:port, found "" without a port"#,
-        );
-        check(
-            "9100",
-            r#"listen address "9100": expected host:port, found "9100" without a port"#,
-        );
-        check(
-            "host:",
-            r#"listen address "host:": expected a port from 0 to 65535 after the last colon, found """#,
-        );
-        check(
-            "[::1:80",
-            r#"listen address "[::1:80": expected ] before the port"#,
-        );
+        check("", r#"listen address "": expected host:port, found "" without a port"#);
+        check("9100", r#"listen address "9100": expected host:port, found "9100" without a port"#);
+        check("host:", r#"listen address "host:": expected a port from 0 to 65535 after the last colon, found """#);
+        check("[::1:80", r#"listen address "[::1:80": expected ] before the port"#);
         check(
             "vsock://",
             r#"listen address "vsock://": expected vsock://:port or vsock://cid:port, found "" after vsock://"#,
@@ -478,34 +373,16 @@ mod tests {
             ":65536",
             r#"listen address ":65536": expected a port from 0 to 65535 after the last colon, found "65536""#,
         );
-        check(
-            ":+80",
-            r#"listen address ":+80": expected a port from 0 to 65535 after the last colon, found "+80""#,
-        );
-        check(
-            "::1:80",
-            r#"listen address "::1:80": expected brackets around an IPv6 address: [::1]:80"#,
-        );
-        check(
-            "[x]:1",
-            r#"listen address "[x]:1": expected an IPv6 address in brackets, found "x""#,
-        );
+        check(":+80", r#"listen address ":+80": expected a port from 0 to 65535 after the last colon, found "+80""#);
+        check("::1:80", r#"listen address "::1:80": expected brackets around an IPv6 address: [::1]:80"#);
+        check("[x]:1", r#"listen address "[x]:1": expected an IPv6 address in brackets, found "x""#);
         check(
             "http://x:1",
             r#"listen address "http://x:1": expected host:port or vsock://:port, found the scheme "http""#,
         );
-        check(
-            "a b:1",
-            r#"listen address "a b:1": expected an IP address or a host name before the port, found "a b""#,
-        );
-        check(
-            "vsock://x:1",
-            r#"listen address "vsock://x:1": expected a vsock context id, found "x""#,
-        );
-        check(
-            "vsock://:x",
-            r#"listen address "vsock://:x": expected a vsock port number, found "x""#,
-        );
+        check("a b:1", r#"listen address "a b:1": expected an IP address or a host name before the port, found "a b""#);
+        check("vsock://x:1", r#"listen address "vsock://x:1": expected a vsock context id, found "x""#);
+        check("vsock://:x", r#"listen address "vsock://:x": expected a vsock port number, found "x""#);
     }
 
     #[test]
@@ -521,24 +398,14 @@ mod tests {
     fn binds_and_names_both_ends() {
         let bound = bind_one("127.0.0.1:0").unwrap();
         assert_eq!(bound.address, "127.0.0.1:0");
-        assert!(
-            bound.local.starts_with("127.0.0.1:") && !bound.local.ends_with(":0"),
-            "{}",
-            bound.local
-        );
+        assert!(bound.local.starts_with("127.0.0.1:") && !bound.local.ends_with(":0"), "{}", bound.local);
         let again = bind_one(&bound.local).unwrap_err();
-        assert_eq!(
-            again.to_string(),
-            format!("listen address {:?}: address already in use", bound.local)
-        );
+        assert_eq!(again.to_string(), format!("listen address {:?}: address already in use", bound.local));
     }
 
     #[test]
     fn unknown_name() {
         let e = bind_one("no-such-host.invalid:0").unwrap_err().to_string();
-        assert!(
-            e.contains("found \"no-such-host.invalid\" (DNS is not asked)"),
-            "{e}"
-        );
+        assert!(e.contains("found \"no-such-host.invalid\" (DNS is not asked)"), "{e}");
     }
 }

@@ -102,10 +102,7 @@ impl WebConfigFile {
         for warning in &live.config.warnings {
             tracing::warn!(file = %path.display(), "{warning}");
         }
-        let bucket = live
-            .config
-            .rate_limit
-            .map(|limit| Mutex::new(Bucket::new(limit, Instant::now())));
+        let bucket = live.config.rate_limit.map(|limit| Mutex::new(Bucket::new(limit, Instant::now())));
         Ok(Self {
             path: path.into(),
             with_tls: live.tls.is_some(),
@@ -127,10 +124,7 @@ impl WebConfigFile {
     /// The files are unreadable or invalid.
     pub fn current(&self) -> Result<Arc<Live>, Broken> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = state
-            .watched
-            .iter()
-            .any(|(path, stamp)| Stamp::of(path) != *stamp);
+        let changed = state.watched.iter().any(|(path, stamp)| Stamp::of(path) != *stamp);
         if changed || !state.settled {
             self.reread(&mut state, changed);
         }
@@ -189,10 +183,7 @@ impl WebConfigFile {
         let Some(bucket) = &self.bucket else {
             return true;
         };
-        bucket
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take(Instant::now())
+        bucket.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now())
     }
 }
 
@@ -249,40 +240,28 @@ fn read(
 }
 
 fn config_text(path: &Path) -> Result<String, WebConfigError> {
-    let bytes =
-        tls::read_bounded(path, MAX_CONFIG_BYTES).map_err(|what| whole_file(path, &what))?;
+    let bytes = tls::read_bounded(path, MAX_CONFIG_BYTES).map_err(|what| whole_file(path, &what))?;
     String::from_utf8(bytes).map_err(|_| whole_file(path, "expected UTF-8 text"))
 }
 
 fn whole_file(path: &Path, what: &str) -> WebConfigError {
-    WebConfigError {
-        file: path.into(),
-        line: None,
-        key: String::new(),
-        what: what.into(),
-    }
+    WebConfigError { file: path.into(), line: None, key: String::new(), what: what.into() }
 }
 
 fn files(settings: &TlsSettings) -> Vec<PathBuf> {
-    [
-        Some(&settings.cert),
-        Some(&settings.key),
-        settings.client_ca.as_ref(),
-    ]
-    .into_iter()
-    .flatten()
-    .filter_map(|pem| match &pem.source {
-        PemSource::File(path) => Some(path.clone()),
-        PemSource::Inline(_) => None,
-    })
-    .collect()
+    [Some(&settings.cert), Some(&settings.key), settings.client_ca.as_ref()]
+        .into_iter()
+        .flatten()
+        .filter_map(|pem| match &pem.source {
+            PemSource::File(path) => Some(path.clone()),
+            PemSource::Inline(_) => None,
+        })
+        .collect()
 }
 
 fn settled(watched: &[(PathBuf, Option<Stamp>)]) -> bool {
     let now = SystemTime::now();
-    !watched
-        .iter()
-        .any(|(_, stamp)| stamp.is_some_and(|stamp| stamp.is_young(now)))
+    !watched.iter().any(|(_, stamp)| stamp.is_some_and(|stamp| stamp.is_young(now)))
 }
 
 /// Allowed requests: full at start, one more per interval.
@@ -296,10 +275,7 @@ struct Bucket {
 impl Bucket {
     fn new(limit: RateLimit, now: Instant) -> Self {
         let full = limit.interval.saturating_mul(limit.burst);
-        Self {
-            limit,
-            empty_at: now.checked_sub(full).unwrap_or(now),
-        }
+        Self { limit, empty_at: now.checked_sub(full).unwrap_or(now) }
     }
 
     fn take(&mut self, now: Instant) -> bool {
@@ -329,13 +305,7 @@ mod tests {
     #[test]
     fn the_bucket_holds_a_burst_and_refills() {
         let start = Instant::now();
-        let mut bucket = Bucket::new(
-            RateLimit {
-                interval: Duration::from_secs(10),
-                burst: 2,
-            },
-            start,
-        );
+        let mut bucket = Bucket::new(RateLimit { interval: Duration::from_secs(10), burst: 2 }, start);
         let mut take = |seconds| bucket.take(start + Duration::from_secs(seconds));
         assert_eq!([take(0), take(0), take(0)], [true, true, false]);
         assert_eq!([take(9), take(10), take(10)], [false, true, false]);
@@ -345,38 +315,23 @@ mod tests {
     #[test]
     fn a_missing_and_a_strange_file() {
         let folder = tempfile::tempdir().unwrap();
-        let e = WebConfigFile::open(&folder.path().join("web.yml"))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            e.ends_with("web.yml: No such file or directory (os error 2)"),
-            "{e}"
-        );
+        let e = WebConfigFile::open(&folder.path().join("web.yml")).unwrap_err().to_string();
+        assert!(e.ends_with("web.yml: No such file or directory (os error 2)"), "{e}");
         let e = WebConfigFile::open(folder.path()).unwrap_err().to_string();
         assert!(e.ends_with("expected a regular file"), "{e}");
         let file = folder.path().join("bytes");
         fs::write(&file, b"\xff\xfe\x00x").unwrap();
-        assert!(
-            WebConfigFile::open(&file)
-                .unwrap_err()
-                .to_string()
-                .ends_with("expected UTF-8 text")
-        );
+        assert!(WebConfigFile::open(&file).unwrap_err().to_string().ends_with("expected UTF-8 text"));
     }
 
     #[test]
     fn follows_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("web.yml");
-        let header = |value: &str| {
-            format!("http_server_config:\n  headers:\n    X-Frame-Options: {value}\n")
-        };
+        let header = |value: &str| format!("http_server_config:\n  headers:\n    X-Frame-Options: {value}\n");
         fs::write(&file, header("deny")).unwrap();
         let web = WebConfigFile::open(&file).unwrap();
-        let present = || {
-            web.current()
-                .map(|live| live.config.headers.get("x-frame-options").cloned().unwrap())
-        };
+        let present = || web.current().map(|live| live.config.headers.get("x-frame-options").cloned().unwrap());
         assert_eq!(present().unwrap(), "deny");
         fs::write(&file, header("sameorigin")).unwrap();
         assert_eq!(present().unwrap(), "sameorigin");

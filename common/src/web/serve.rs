@@ -98,24 +98,10 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (stopping, stopped) = watch::channel(false);
-    let face = Arc::new(Face {
-        router,
-        web,
-        body_bytes: limits.body_bytes,
-    });
-    let server = Arc::new(Server {
-        face,
-        limits,
-        house: Arc::default(),
-        stopped,
-    });
+    let face = Arc::new(Face { router, web, body_bytes: limits.body_bytes });
+    let server = Arc::new(Server { face, limits, house: Arc::default(), stopped });
     let mut accepting = JoinSet::new();
-    for Bound {
-        address,
-        local,
-        listener,
-    } in listeners
-    {
+    for Bound { address, local, listener } in listeners {
         let door = Door::open(listener)?;
         tracing::info!(address, local, "Listening on");
         match &server.face.web {
@@ -181,9 +167,7 @@ impl Server {
 
     async fn connection(self: Arc<Self>, stream: Stream, slot: Arc<Slot>) {
         let Some(web) = self.face.web.as_ref().filter(|web| web.with_tls()) else {
-            return self
-                .http1(Wire::new(stream, Arc::clone(&slot)), &slot)
-                .await;
+            return self.http1(Wire::new(stream, Arc::clone(&slot)), &slot).await;
         };
         // Broken files: the log has said so, the client sees the connection close.
         let Some(config) = web.current().ok().and_then(|live| live.tls.clone()) else {
@@ -194,25 +178,14 @@ impl Server {
         };
         let chose_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let wire = Wire::new(stream, Arc::clone(&slot));
-        if chose_http2 {
-            Box::pin(self.http2(wire, &slot)).await
-        } else {
-            self.http1(wire, &slot).await
-        }
+        if chose_http2 { Box::pin(self.http2(wire, &slot)).await } else { self.http1(wire, &slot).await }
     }
 
-    async fn handshake(
-        &self,
-        config: Arc<ServerConfig>,
-        mut stream: Stream,
-    ) -> Option<TlsStream<Stream>> {
+    async fn handshake(&self, config: Arc<ServerConfig>, mut stream: Stream) -> Option<TlsStream<Stream>> {
         let accept = async {
             if stream.starts_with_letter().await? {
                 explain_tls(&mut stream).await;
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "the client speaks plain HTTP",
-                ));
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "the client speaks plain HTTP"));
             }
             TlsAcceptor::from(config).accept(stream).await
         };
@@ -230,13 +203,8 @@ impl Server {
     /// Requests one after the other, with nothing but the socket kept between them.
     async fn http1<S: Socketlike>(&self, mut wire: Wire<S>, slot: &Arc<Slot>) {
         loop {
-            let quiet = Patience {
-                quiet: self.limits.idle,
-                ..self.patience()
-            };
-            let until = slot
-                .deadline(quiet)
-                .unwrap_or_else(|| Instant::now() + self.limits.idle);
+            let quiet = Patience { quiet: self.limits.idle, ..self.patience() };
+            let until = slot.deadline(quiet).unwrap_or_else(|| Instant::now() + self.limits.idle);
             let arrived = tokio::select! {
                 arrived = wire.wait_for_bytes() => arrived.unwrap_or(false),
                 () = sleep_until(until) => false,
@@ -266,10 +234,7 @@ impl Server {
         slot.new_round();
         let mut connection = builder.serve_connection(TokioIo::new(wire), self.gate(slot));
         // Within a round every quiet moment is a half-sent head.
-        let patience = Patience {
-            quiet: self.limits.header_read,
-            ..self.patience()
-        };
+        let patience = Patience { quiet: self.limits.header_read, ..self.patience() };
         if !self.drive(&mut connection, slot, patience, true).await {
             return None;
         }
@@ -290,22 +255,13 @@ impl Server {
             .initial_connection_window_size(64 << 10)
             .max_send_buf_size(64 << 10)
             .serve_connection(TokioIo::new(wire), self.gate(slot));
-        let patience = Patience {
-            quiet: self.limits.idle,
-            ..self.patience()
-        };
+        let patience = Patience { quiet: self.limits.idle, ..self.patience() };
         self.drive(&mut connection, slot, patience, false).await;
     }
 
     /// Polls a connection until it ends, or its client's time is up, or, when it `rests`, until it has nothing to do,
     /// which is `true`.
-    async fn drive<C: Gentle + Unpin>(
-        &self,
-        connection: &mut C,
-        slot: &Slot,
-        patience: Patience,
-        rests: bool,
-    ) -> bool {
+    async fn drive<C: Gentle + Unpin>(&self, connection: &mut C, slot: &Slot, patience: Patience, rests: bool) -> bool {
         let mut stop = pin!(self.stop());
         let mut told = false;
         let mut alarm = pin!(sleep(patience.quiet));
@@ -340,24 +296,12 @@ impl Server {
     }
 
     fn gate(&self, slot: &Arc<Slot>) -> Gate {
-        Gate {
-            face: Arc::clone(&self.face),
-            slot: Arc::clone(slot),
-        }
+        Gate { face: Arc::clone(&self.face), slot: Arc::clone(slot) }
     }
 
     fn patience(&self) -> Patience {
-        let Limits {
-            header_read,
-            write_stall,
-            idle,
-            ..
-        } = self.limits;
-        Patience {
-            first: header_read,
-            quiet: idle,
-            blocked: write_stall,
-        }
+        let Limits { header_read, write_stall, idle, .. } = self.limits;
+        Patience { first: header_read, quiet: idle, blocked: write_stall }
     }
 
     /// Resolves when the program was told to stop.
@@ -392,7 +336,8 @@ impl<S: Socketlike> Gentle for http2::Connection<TokioIo<Wire<S>>, Gate, TokioEx
 
 /// Tells a client that spoke plain HTTP to a TLS port what is wrong, in a language it understands.
 async fn explain_tls(stream: &mut Stream) {
-    let answer = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nThis port speaks HTTPS.\n";
+    let answer =
+        b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nThis port speaks HTTPS.\n";
     // The client may be gone; there is nobody else to tell.
     let _best_effort = stream.write_all(answer).await;
 }
@@ -413,6 +358,5 @@ fn is_of_the_client(e: &io::Error) -> bool {
         libc::EHOSTUNREACH,
         libc::ETIMEDOUT,
     ];
-    e.raw_os_error()
-        .is_some_and(|code| passed_on.contains(&code))
+    e.raw_os_error().is_some_and(|code| passed_on.contains(&code))
 }

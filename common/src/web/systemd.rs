@@ -31,15 +31,11 @@ pub fn sockets() -> Result<Vec<Bound>, ListenError> {
     let mut bound = Vec::new();
     for fd in FIRST_FD..FIRST_FD + count {
         let address = format!("{PLACE} fd {fd}");
-        let socket =
-            adopt(fd).map_err(|e| ListenError::new(&address, format!("cannot be used: {e}")))?;
+        let socket = adopt(fd).map_err(|e| ListenError::new(&address, format!("cannot be used: {e}")))?;
         let listens = socket.r#type().is_ok_and(|kind| kind == Type::STREAM)
             && rustix::net::sockopt::socket_acceptconn(&socket).unwrap_or(false);
         if !listens {
-            return Err(ListenError::new(
-                &address,
-                "expected a listening stream socket (ListenStream= in the unit)",
-            ));
+            return Err(ListenError::new(&address, "expected a listening stream socket (ListenStream= in the unit)"));
         }
         bound.push(from_socket(&address, socket)?);
     }
@@ -48,22 +44,14 @@ pub fn sockets() -> Result<Vec<Bound>, ListenError> {
 
 fn parse(pid: Option<&str>, fds: Option<&str>, own_pid: u32) -> Result<i32, ListenError> {
     let (Some(pid), Some(fds)) = (pid, fds) else {
-        return Err(ListenError::new(
-            PLACE,
-            "no sockets were passed (LISTEN_PID and LISTEN_FDS are not set)",
-        ));
+        return Err(ListenError::new(PLACE, "no sockets were passed (LISTEN_PID and LISTEN_FDS are not set)"));
     };
     if pid.parse() != Ok(own_pid) {
-        let what = format!(
-            "sockets were passed to another process (LISTEN_PID is {pid:?}, this is {own_pid})"
-        );
+        let what = format!("sockets were passed to another process (LISTEN_PID is {pid:?}, this is {own_pid})");
         return Err(ListenError::new(PLACE, what));
     }
     match fds.parse() {
-        Ok(0) => Err(ListenError::new(
-            PLACE,
-            "no sockets were passed (LISTEN_FDS is 0)",
-        )),
+        Ok(0) => Err(ListenError::new(PLACE, "no sockets were passed (LISTEN_FDS is 0)")),
         Ok(count) if (1..=MOST_FDS).contains(&count) => Ok(count),
         _ => Err(ListenError::new(
             PLACE,
@@ -72,10 +60,7 @@ fn parse(pid: Option<&str>, fds: Option<&str>, own_pid: u32) -> Result<i32, List
     }
 }
 
-#[expect(
-    unsafe_code,
-    reason = "a descriptor number from the environment can only become a socket this way"
-)]
+#[expect(unsafe_code, reason = "a descriptor number from the environment can only become a socket this way")]
 fn adopt(fd: i32) -> std::io::Result<Socket> {
     use std::os::fd::{BorrowedFd, FromRawFd};
     // SAFETY: the borrow ends with the call; a number that is not open makes fcntl fail with EBADF, nothing else.
@@ -106,11 +91,7 @@ mod tests {
         let unset = r#"listen address "systemd": no sockets were passed (LISTEN_PID and LISTEN_FDS are not set)"#;
         check(None, None, unset);
         check(Some("42"), None, unset);
-        check(
-            Some("42"),
-            Some("0"),
-            r#"listen address "systemd": no sockets were passed (LISTEN_FDS is 0)"#,
-        );
+        check(Some("42"), Some("0"), r#"listen address "systemd": no sockets were passed (LISTEN_FDS is 0)"#);
     }
 
     #[test]

@@ -43,9 +43,7 @@ impl Door {
             }
             Self::Unix(listener) => Ok(Stream::Unix(listener.accept().await?.0)),
             Self::Vsock(socket) => {
-                let (stream, _) = socket
-                    .async_io(tokio::io::Interest::READABLE, Socket::accept)
-                    .await?;
+                let (stream, _) = socket.async_io(tokio::io::Interest::READABLE, Socket::accept).await?;
                 stream.set_nonblocking(true)?;
                 Ok(Stream::Vsock(AsyncFd::register(stream)?))
             }
@@ -74,19 +72,13 @@ impl Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Vsock(socket) => loop {
                 let mut guard = ready!(socket.poll_read_ready(cx))?;
-                if let Ok(read) =
-                    guard.try_io(|socket| socket.get_ref().read(buf.initialize_unfilled()))
-                {
+                if let Ok(read) = guard.try_io(|socket| socket.get_ref().read(buf.initialize_unfilled())) {
                     return Poll::Ready(read.map(|n| buf.advance(n)));
                 }
             },
@@ -95,11 +87,7 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
@@ -122,8 +110,7 @@ impl AsyncWrite for Stream {
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Self::Vsock(socket) => loop {
                 let mut guard = ready!(socket.poll_write_ready(cx))?;
-                if let Ok(written) = guard.try_io(|socket| socket.get_ref().write_vectored(slices))
-                {
+                if let Ok(written) = guard.try_io(|socket| socket.get_ref().write_vectored(slices)) {
                     return Poll::Ready(written);
                 }
             },
@@ -142,9 +129,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Vsock(socket) => {
-                Poll::Ready(socket.get_ref().shutdown(std::net::Shutdown::Write))
-            }
+            Self::Vsock(socket) => Poll::Ready(socket.get_ref().shutdown(std::net::Shutdown::Write)),
         }
     }
 }
@@ -158,22 +143,14 @@ pub(super) struct Wire<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) fn new(stream: S, slot: Arc<Slot>) -> Self {
-        Self {
-            stream,
-            early: Bytes::new(),
-            slot,
-        }
+        Self { stream, early: Bytes::new(), slot }
     }
 
     /// Gives bytes back that were read but not used.
     pub(super) fn put_back(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
             let rest = std::mem::take(&mut self.early);
-            self.early = if rest.is_empty() {
-                bytes
-            } else {
-                [bytes, rest].concat().into()
-            };
+            self.early = if rest.is_empty() { bytes } else { [bytes, rest].concat().into() };
         }
     }
 
@@ -203,11 +180,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.early.is_empty() {
             return Pin::new(&mut this.stream).poll_read(cx, buf);
@@ -222,11 +195,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.slot.wrote(written.is_pending());
         written

@@ -23,29 +23,12 @@ fn tls(more: &str) -> String {
 
 #[test]
 fn empty_is_plain() {
-    for text in [
-        "",
-        "\n",
-        "# nothing\n",
-        "---\n",
-        "{}",
-        "tls_server_config:\n",
-        "basic_auth_users:\n",
-    ] {
+    for text in ["", "\n", "# nothing\n", "---\n", "{}", "tls_server_config:\n", "basic_auth_users:\n"] {
         let config = good(text);
-        assert!(
-            config.tls.is_none() && config.users.is_empty() && config.headers.is_empty(),
-            "{text:?}"
-        );
-        assert!(
-            config.rate_limit.is_none() && config.http2 && config.warnings.is_empty(),
-            "{text:?}"
-        );
+        assert!(config.tls.is_none() && config.users.is_empty() && config.headers.is_empty(), "{text:?}");
+        assert!(config.rate_limit.is_none() && config.http2 && config.warnings.is_empty(), "{text:?}");
     }
-    assert_eq!(
-        good("tls_server_config: {}").warnings,
-        ["tls_server_config names no certificate, so TLS is off"]
-    );
+    assert_eq!(good("tls_server_config: {}").warnings, ["tls_server_config names no certificate, so TLS is off"]);
 }
 
 #[test]
@@ -54,37 +37,18 @@ fn yaml_mistakes() {
         "nonsense: 1\n",
         "1: unknown key \"nonsense\", expected one of basic_auth_users, http_server_config, rate_limit, tls_server_config",
     );
-    bad(
-        "rate_limit:\n  brust: 1\n",
-        "2: unknown key \"brust\", expected one of burst, interval",
-    );
-    bad(
-        "http_server_config:\n  http2: maybe\n",
-        "2: http2: expected boolean",
-    );
-    bad(
-        "basic_auth_users: secret\n",
-        "1: basic_auth_users: expected mapping start",
-    );
-    let cut = parse(Path::new("w.yml"), "tls_server_config: {cert: \"secret")
-        .unwrap_err()
-        .to_string();
-    assert!(
-        cut.starts_with("w.yml:") && !cut.contains("secret"),
-        "{cut}"
-    );
-    bad(
-        "rate_limit: {}\nrate_limit: {}\n",
-        "2: rate_limit: key \"rate_limit\" is given twice",
-    );
+    bad("rate_limit:\n  brust: 1\n", "2: unknown key \"brust\", expected one of burst, interval");
+    bad("http_server_config:\n  http2: maybe\n", "2: http2: expected boolean");
+    bad("basic_auth_users: secret\n", "1: basic_auth_users: expected mapping start");
+    let cut = parse(Path::new("w.yml"), "tls_server_config: {cert: \"secret").unwrap_err().to_string();
+    assert!(cut.starts_with("w.yml:") && !cut.contains("secret"), "{cut}");
+    bad("rate_limit: {}\nrate_limit: {}\n", "2: rate_limit: key \"rate_limit\" is given twice");
 }
 
 #[test]
 fn files_are_relative_to_the_configuration() {
     let settings = good(&tls("")).tls.unwrap();
-    assert!(
-        matches!(&settings.cert.source, PemSource::File(path) if path == Path::new("/etc/a.crt"))
-    );
+    assert!(matches!(&settings.cert.source, PemSource::File(path) if path == Path::new("/etc/a.crt")));
     assert!(matches!(&settings.key.source, PemSource::File(path) if path == Path::new("/k/a.key")));
     assert!(settings.tls12 && settings.tls13 && settings.prefer_server_order);
     assert_eq!(settings.client_auth, ClientAuth::NoClientCert);
@@ -96,10 +60,7 @@ fn pairs() {
         "tls_server_config:\n  cert_file: a\n",
         "2: tls_server_config.cert_file: expected key or key_file beside the certificate",
     );
-    bad(
-        "tls_server_config:\n  key_file: a\n",
-        "2: tls_server_config: expected cert or cert_file, found neither",
-    );
+    bad("tls_server_config:\n  key_file: a\n", "2: tls_server_config: expected cert or cert_file, found neither");
     bad(
         "tls_server_config:\n  client_auth_type: RequestClientCert\n",
         "2: tls_server_config: expected cert or cert_file, found neither",
@@ -108,10 +69,7 @@ fn pairs() {
         &tls("  cert: x\n"),
         "2: tls_server_config.cert_file: expected either this or tls_server_config.cert, found both",
     );
-    bad(
-        &tls("  key: x\n"),
-        "3: tls_server_config.key_file: expected either this or tls_server_config.key, found both",
-    );
+    bad(&tls("  key: x\n"), "3: tls_server_config.key_file: expected either this or tls_server_config.key, found both");
     bad(
         &tls("  client_ca: x\n  client_ca_file: y\n"),
         "5: tls_server_config.client_ca_file: expected either this or tls_server_config.client_ca, found both",
@@ -132,27 +90,15 @@ fn client_auth() {
         &tls("  client_auth_type: no\n"),
         "4: tls_server_config.client_auth_type: expected one of NoClientCert, RequestClientCert, RequireAnyClientCert, RequireClientCert, VerifyClientCertIfGiven, RequireAndVerifyClientCert, found \"no\"",
     );
-    let settings = good(&tls("  client_auth_type: RequireClientCert\n"))
-        .tls
-        .unwrap();
+    let settings = good(&tls("  client_auth_type: RequireClientCert\n")).tls.unwrap();
     assert_eq!(settings.client_auth, ClientAuth::RequireAnyClientCert);
-    let config = good(&tls(
-        "  client_auth_type: RequestClientCert\n  client_allowed_sans: [a]\n",
-    ));
-    assert_eq!(
-        config.warnings,
-        ["client_allowed_sans protects only with client_auth_type RequireAndVerifyClientCert"]
-    );
+    let config = good(&tls("  client_auth_type: RequestClientCert\n  client_allowed_sans: [a]\n"));
+    assert_eq!(config.warnings, ["client_allowed_sans protects only with client_auth_type RequireAndVerifyClientCert"]);
 }
 
 #[test]
 fn tls_versions() {
-    let both = |text: &str| {
-        good(&tls(text))
-            .tls
-            .map(|tls| (tls.tls12, tls.tls13))
-            .unwrap()
-    };
+    let both = |text: &str| good(&tls(text)).tls.map(|tls| (tls.tls12, tls.tls13)).unwrap();
     assert_eq!(both("  min_version: TLS13\n"), (false, true));
     assert_eq!(both("  max_version: TLS12\n"), (true, false));
     assert_eq!(both("  min_version: TLS10\n"), (true, true));
@@ -177,10 +123,7 @@ fn suites_and_curves() {
         "  cipher_suites: [TLS_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, TLS_RSA_WITH_AES_128_CBC_SHA]\n  curve_preferences: [CurveP521, X25519]\n",
     ));
     let settings = config.tls.unwrap();
-    assert_eq!(
-        settings.cipher_suites.unwrap(),
-        ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"]
-    );
+    assert_eq!(settings.cipher_suites.unwrap(), ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"]);
     assert_eq!(settings.curves.unwrap(), [Curve::X25519]);
     assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
     bad(
@@ -191,12 +134,9 @@ fn suites_and_curves() {
         &tls("  curve_preferences: [CurveP521]\n"),
         "4: tls_server_config.curve_preferences: expected CurveP256, CurveP384 or X25519 among them, found only CurveP521",
     );
-    let unknown = parse(Path::new("w"), &tls("  cipher_suites: [RC4]\n"))
-        .unwrap_err()
-        .to_string();
+    let unknown = parse(Path::new("w"), &tls("  cipher_suites: [RC4]\n")).unwrap_err().to_string();
     assert!(
-        unknown.contains("expected one of TLS_AES_128_GCM_SHA256, ")
-            && unknown.ends_with("found \"RC4\""),
+        unknown.contains("expected one of TLS_AES_128_GCM_SHA256, ") && unknown.ends_with("found \"RC4\""),
         "{unknown}"
     );
 }
@@ -236,10 +176,7 @@ fn users() {
         "2: basic_auth_users.bob: expected a bcrypt hash of 60 characters, for example from htpasswd -nBC 10 user",
     );
     bad(
-        &format!(
-            "basic_auth_users:\n  bob: {}\n",
-            HASH.replace("$10$", "$99$")
-        ),
+        &format!("basic_auth_users:\n  bob: {}\n", HASH.replace("$10$", "$99$")),
         "2: basic_auth_users.bob: expected a bcrypt hash with a cost from 4 to 31",
     );
     bad(
@@ -250,14 +187,8 @@ fn users() {
 
 #[test]
 fn rate() {
-    let want = RateLimit {
-        interval: Duration::from_millis(100),
-        burst: 3,
-    };
-    assert_eq!(
-        good("rate_limit:\n  interval: 100ms\n  burst: 3\n").rate_limit,
-        Some(want)
-    );
+    let want = RateLimit { interval: Duration::from_millis(100), burst: 3 };
+    assert_eq!(good("rate_limit:\n  interval: 100ms\n  burst: 3\n").rate_limit, Some(want));
     assert_eq!(good("rate_limit:\n  interval: 0\n").rate_limit, None);
     assert_eq!(good("rate_limit:\n  burst: 3\n").rate_limit, None);
     bad(
@@ -268,10 +199,7 @@ fn rate() {
         "rate_limit:\n  interval: 5s\n",
         "2: rate_limit.burst: expected at least 1 with an interval: 0 refuses every request",
     );
-    bad(
-        "rate_limit:\n  interval: 5s\n  burst: -1\n",
-        "3: burst: expected u32",
-    );
+    bad("rate_limit:\n  interval: 5s\n  burst: -1\n", "3: burst: expected u32");
 }
 
 #[test]

@@ -65,15 +65,10 @@ pub(super) fn read(text: &str) -> Result<File, Mistake> {
 /// Values are left out of every message here: the one in the wrong place may be a key or a hash.
 fn in_our_words(error: &Error, text: &str) -> Mistake {
     let what = match error.without_snippet() {
-        Error::SerdeUnknownField {
-            field, expected, ..
-        } => {
+        Error::SerdeUnknownField { field, expected, .. } => {
             let mut expected = expected.clone();
             expected.sort_unstable();
-            format!(
-                "unknown key {field:?}, expected one of {}",
-                expected.join(", ")
-            )
+            format!("unknown key {field:?}, expected one of {}", expected.join(", "))
         }
         Error::SerdeInvalidType { expected, .. } | Error::SerdeInvalidValue { expected, .. } => {
             format!("expected {}", plain(expected))
@@ -88,38 +83,19 @@ fn in_our_words(error: &Error, text: &str) -> Mistake {
         _ => "expected valid YAML".into(),
     };
     let line = error.location().map_or(0, |location| location.line());
-    let key = usize::try_from(line)
-        .ok()
-        .and_then(|n| text.lines().nth(n.checked_sub(1)?))
-        .map_or("", key_of);
+    let key = usize::try_from(line).ok().and_then(|n| text.lines().nth(n.checked_sub(1)?)).map_or("", key_of);
     // An unknown key is in the message already.
-    let key = if matches!(error.without_snippet(), Error::SerdeUnknownField { .. }) {
-        ""
-    } else {
-        key
-    };
+    let key = if matches!(error.without_snippet(), Error::SerdeUnknownField { .. }) { "" } else { key };
     Mistake::new(line, key, what)
 }
 
 /// serde says `struct Tls` where the file's author thinks of a section.
 fn plain(expected: &str) -> &str {
-    if expected.starts_with("struct ") {
-        "a section of keys and values"
-    } else {
-        expected
-    }
+    if expected.starts_with("struct ") { "a section of keys and values" } else { expected }
 }
 
 /// The key a line starts with, or nothing.
 fn key_of(line: &str) -> &str {
-    let is_key = |key: &&str| {
-        !key.is_empty()
-            && key
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
-    };
-    line.split_once(':')
-        .map(|(key, _)| key.trim())
-        .filter(is_key)
-        .unwrap_or("")
+    let is_key = |key: &&str| !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+    line.split_once(':').map(|(key, _)| key.trim()).filter(is_key).unwrap_or("")
 }
