@@ -53,7 +53,10 @@ impl Door {
     }
 }
 
-#[expect(unsafe_code, reason = "tokio offers no safe way to watch a socket of a family it does not know")]
+#[expect(
+    unsafe_code,
+    reason = "tokio offers no safe way to watch a socket of a family it does not know"
+)]
 fn watch(socket: Socket) -> io::Result<AsyncFd<Socket>> {
     // SAFETY: a `Socket` owns its descriptor, which stays open and the same until the `AsyncFd` that owns it is
     // dropped; nothing here replaces the socket inside or takes its descriptor out.
