@@ -1,5 +1,13 @@
 //! The web face over real sockets: what a client sees, and what no client can do.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on should stop; clippy's own exception does not reach helpers outside #[test]"
+)]
+
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
