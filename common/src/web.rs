@@ -7,9 +7,9 @@
 //! * [`tls`] and [`client_certs`]: checked settings to a rustls server configuration.
 //! * [`auth`]: basic auth against bcrypt hashes without letting a stranger spend our CPU.
 //! * [`reload`]: the file as it is on disk right now, for every request and handshake.
-//! * [`gate`]: what happens to one request before and after the handler.
-//! * [`connections`] and [`wire`]: which connections exist, which are waiting and for how long.
-//! * [`serve`]: the accept loop and the life of one connection.
+//! * `gate`: what happens to one request before and after the handler.
+//! * `connections` and `wire`: which connections exist, which are waiting and for how long.
+//! * [`mod@serve`]: the accept loop and the life of one connection.
 //!
 //! Nothing here knows a metric. Handlers are an [`axum::Router`] given by the program.
 

@@ -183,13 +183,26 @@ impl FromStr for PasswordHash {
         if !["$2a$", "$2b$", "$2y$"].iter().any(|prefix| text.starts_with(prefix)) {
             return Err("a bcrypt hash starting with $2a$, $2b$ or $2y$");
         }
+        let text = without_spare_salt_bits(text);
         let parts: bcrypt::HashParts =
             text.parse().map_err(|_| "a bcrypt hash of 60 characters, for example from htpasswd -nBC 10 user")?;
         if !(4..=31).contains(&parts.get_cost()) {
             return Err("a bcrypt hash with a cost from 4 to 31");
         }
-        Ok(Self { text: text.into(), cost: parts.get_cost() })
+        Ok(Self { cost: parts.get_cost(), text })
     }
+}
+
+/// A salt is 128 bits in 22 characters of 6; some older tools left the 4 spare bits set. Go ignores them, our library
+/// refuses them, so they are cleared here.
+fn without_spare_salt_bits(text: &str) -> String {
+    const LAST_SALT_CHARACTER: usize = 28;
+    const ALPHABET: &str = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let cleared = |c| {
+        let value = ALPHABET.find(c)?;
+        ALPHABET.chars().nth(value & !0b1111)
+    };
+    text.char_indices().map(|(at, c)| if at == LAST_SALT_CHARACTER { cleared(c).unwrap_or(c) } else { c }).collect()
 }
 
 /// One mistake in the configuration or in a file it names: place first, then what was expected.

@@ -52,9 +52,12 @@ pub struct Live {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Broken;
 
+/// Files and their stamps; a file that is not there has none.
+type Watched = Vec<(PathBuf, Option<Stamp>)>;
+
 #[derive(Debug)]
 struct State {
-    watched: Vec<(PathBuf, Option<Stamp>)>,
+    watched: Watched,
     /// No stamp was young when its file was read.
     settled: bool,
     live: Option<Arc<Live>>,
@@ -209,11 +212,7 @@ impl std::error::Error for OpenError {}
 
 /// The files of one state with their stamps, taken before the reading, and the state or its mistake. `with_tls` is what
 /// was decided at start; `known` are the files of the state before, to be watched while the file is broken.
-fn read(
-    path: &Path,
-    with_tls: Option<bool>,
-    known: Vec<PathBuf>,
-) -> (Vec<(PathBuf, Option<Stamp>)>, Result<Live, WebConfigError>) {
+fn read(path: &Path, with_tls: Option<bool>, known: Vec<PathBuf>) -> (Watched, Result<Live, WebConfigError>) {
     let stamped = |path: PathBuf| {
         let stamp = Stamp::of(&path);
         (path, stamp)

@@ -29,7 +29,7 @@ impl Door {
         Ok(match listener {
             Listener::Tcp(listener) => Self::Tcp(TcpListener::from_std(listener)?),
             Listener::Unix(listener) => Self::Unix(UnixListener::from_std(listener)?),
-            Listener::Vsock(socket) => Self::Vsock(AsyncFd::register(socket)?),
+            Listener::Vsock(socket) => Self::Vsock(watch(socket)?),
         })
     }
 
@@ -45,10 +45,17 @@ impl Door {
             Self::Vsock(socket) => {
                 let (stream, _) = socket.async_io(tokio::io::Interest::READABLE, Socket::accept).await?;
                 stream.set_nonblocking(true)?;
-                Ok(Stream::Vsock(AsyncFd::register(stream)?))
+                Ok(Stream::Vsock(watch(stream)?))
             }
         }
     }
+}
+
+#[expect(unsafe_code, reason = "tokio offers no safe way to watch a socket of a family it does not know")]
+fn watch(socket: Socket) -> io::Result<AsyncFd<Socket>> {
+    // SAFETY: a `Socket` owns its descriptor, which stays open and the same until the `AsyncFd` that owns it is
+    // dropped; nothing here replaces the socket inside or takes its descriptor out.
+    Ok(unsafe { AsyncFd::register(socket) }?)
 }
 
 /// An accepted socket.
