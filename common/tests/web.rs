@@ -473,7 +473,7 @@ fn tls_folder(ca: &Authority) -> TempDir {
     folder
 }
 
-fn write_identity(folder: &PathBuf, identity: &Identity) {
+fn write_identity(folder: &Path, identity: &Identity) {
     fs::write(folder.join("a.crt"), identity.cert.pem()).unwrap();
     fs::write(folder.join("a.key"), identity.key.serialize_pem()).unwrap();
 }
