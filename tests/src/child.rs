@@ -47,11 +47,7 @@ impl Log {
             if found.is_some() || seen.closed || left.is_zero() {
                 return found;
             }
-            seen = self
-                .changed
-                .wait_timeout(seen, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            seen = self.changed.wait_timeout(seen, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -60,11 +56,7 @@ impl Logged {
     /// Starts the command with its stderr read line by line; `name` is for messages.
     #[track_caller]
     pub fn spawn(name: &str, command: &mut Command) -> Self {
-        let started = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn();
+        let started = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
         let mut child = started.unwrap_or_else(|e| panic!("{name}: cannot start {command:?}: {e}"));
         let stderr = child.stderr.take().expect("stderr is piped");
         let log = Arc::new(Log::default());
@@ -76,30 +68,19 @@ impl Logged {
             }
             writer.add(|seen| seen.closed = true);
         });
-        Self {
-            name: name.to_owned(),
-            child,
-            log,
-        }
+        Self { name: name.to_owned(), child, log }
     }
 
     /// Blocks until a log line satisfies `look`; panics with the whole log when the program ends or hangs before.
     #[track_caller]
     pub fn wait_for_line<T>(&self, what: &str, mut look: impl FnMut(&str) -> Option<T>) -> T {
-        let found = self
-            .log
-            .look_until(|seen| seen.lines.iter().find_map(|line| look(line)));
+        let found = self.log.look_until(|seen| seen.lines.iter().find_map(|line| look(line)));
         found.unwrap_or_else(|| panic!("{}: no line {what} in its log:\n{}", self.name, self.log()))
     }
 
     /// Everything logged so far.
     pub fn log(&self) -> String {
-        self.log
-            .seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .lines
-            .join("\n")
+        self.log.seen.lock().unwrap_or_else(PoisonError::into_inner).lines.join("\n")
     }
 
     /// The process id.
@@ -109,8 +90,7 @@ impl Logged {
 
     /// Asks the program to stop.
     pub fn ask_to_stop(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::TERM)
-            .expect("the child has not been waited for");
+        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("the child has not been waited for");
     }
 
     /// Blocks until the program has ended; panics with its log when it does not.
@@ -118,12 +98,7 @@ impl Logged {
     pub fn wait(&mut self) -> ExitStatus {
         // The end of stderr comes with the end of the last thread, so this waits without polling.
         let ended = self.log.look_until(|seen| seen.closed.then_some(()));
-        assert!(
-            ended.is_some(),
-            "{}: still running after {DEADLINE:?}:\n{}",
-            self.name,
-            self.log()
-        );
+        assert!(ended.is_some(), "{}: still running after {DEADLINE:?}:\n{}", self.name, self.log());
         self.child.wait().expect("a child can be waited for")
     }
 }

@@ -29,11 +29,7 @@ pub struct Response {
 impl Request {
     /// Any method.
     pub fn new(method: &str, path: &str) -> Self {
-        Self {
-            method: method.to_owned(),
-            path: path.to_owned(),
-            headers: Vec::new(),
-        }
+        Self { method: method.to_owned(), path: path.to_owned(), headers: Vec::new() }
     }
 
     /// GET.
@@ -61,15 +57,8 @@ impl Request {
 
     /// The bytes of the request; the connection ends with the answer.
     pub fn text(&self) -> String {
-        let headers: String = self
-            .headers
-            .iter()
-            .map(|(name, value)| format!("{name}: {value}\r\n"))
-            .collect();
-        format!(
-            "{} {} HTTP/1.1\r\nHost: exporter\r\nConnection: close\r\n{headers}\r\n",
-            self.method, self.path
-        )
+        let headers: String = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        format!("{} {} HTTP/1.1\r\nHost: exporter\r\nConnection: close\r\n{headers}\r\n", self.method, self.path)
     }
 }
 
@@ -94,35 +83,20 @@ impl Response {
     pub fn read(from: &mut impl BufRead, bodiless: bool) -> io::Result<Self> {
         let first = line(from)?;
         let mut words = first.splitn(3, ' ');
-        let (version, status) = (
-            words.next().unwrap_or_default(),
-            words.next().unwrap_or_default(),
-        );
+        let (version, status) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         if version != "HTTP/1.1" {
             return Err(wrong("status line", &first));
         }
         let status = status.parse().map_err(|_| wrong("status line", &first))?;
         let headers = headers(from)?;
-        let mut answer = Self {
-            status,
-            headers,
-            body: Vec::new(),
-        };
+        let mut answer = Self { status, headers, body: Vec::new() };
         if bodiless {
             return Ok(answer);
         }
-        answer.body = if answer
-            .header("transfer-encoding")
-            .is_some_and(|coding| coding == "chunked")
-        {
+        answer.body = if answer.header("transfer-encoding").is_some_and(|coding| coding == "chunked") {
             chunks(from)?
         } else if let Some(length) = answer.header("content-length") {
-            let mut body = vec![
-                0;
-                length
-                    .parse()
-                    .map_err(|_| wrong("content-length", length))?
-            ];
+            let mut body = vec![0; length.parse().map_err(|_| wrong("content-length", length))?];
             from.read_exact(&mut body)?;
             body
         } else {
@@ -135,10 +109,7 @@ impl Response {
 
     /// The value of a header, its name in any letter case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self
-            .headers
-            .iter()
-            .find(|(header, _)| header.eq_ignore_ascii_case(name));
+        let found = self.headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
@@ -152,9 +123,7 @@ impl Response {
     pub fn text(&self) -> String {
         let mut bytes = Vec::new();
         if self.is_gzip() {
-            GzDecoder::new(self.body.as_slice())
-                .read_to_end(&mut bytes)
-                .expect("the body is gzip as its header says");
+            GzDecoder::new(self.body.as_slice()).read_to_end(&mut bytes).expect("the body is gzip as its header says");
         } else {
             bytes.clone_from(&self.body);
         }
@@ -169,9 +138,7 @@ fn headers(from: &mut impl BufRead) -> io::Result<Vec<(String, String)>> {
         if header.is_empty() {
             return Ok(headers);
         }
-        let (name, value) = header
-            .split_once(':')
-            .ok_or_else(|| wrong("header", &header))?;
+        let (name, value) = header.split_once(':').ok_or_else(|| wrong("header", &header))?;
         headers.push((name.to_owned(), value.trim().to_owned()));
     }
 }
@@ -198,26 +165,15 @@ fn chunks(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
 fn line(from: &mut impl BufRead) -> io::Result<String> {
     let mut line = String::new();
     from.read_line(&mut line).map_err(|e| match e.kind() {
-        io::ErrorKind::WouldBlock => io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!("no answer within {DEADLINE:?}"),
-        ),
+        io::ErrorKind::WouldBlock => io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {DEADLINE:?}")),
         _ => e,
     })?;
     let whole = line.strip_suffix("\r\n").map(str::to_owned);
-    whole.ok_or_else(|| {
-        io::Error::new(
-            io::ErrorKind::UnexpectedEof,
-            format!("the answer ends after {line:?}"),
-        )
-    })
+    whole.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, format!("the answer ends after {line:?}")))
 }
 
 fn wrong(what: &str, found: &str) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        format!("{what}: found {found:?}"),
-    )
+    io::Error::new(io::ErrorKind::InvalidData, format!("{what}: found {found:?}"))
 }
 
 #[cfg(test)]
@@ -227,42 +183,28 @@ mod tests {
     #[track_caller]
     fn check(answer: &str, want: Result<(u16, &str), io::ErrorKind>) {
         let got = Response::read(&mut answer.as_bytes(), false);
-        let got = got
-            .map(|answer| (answer.status, answer.text()))
-            .map_err(|e| e.kind());
+        let got = got.map(|answer| (answer.status, answer.text())).map_err(|e| e.kind());
         assert_eq!(got, want.map(|(status, text)| (status, text.to_owned())));
     }
 
     #[test]
     fn counted() {
-        check(
-            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
-            Ok((200, "hi")),
-        );
+        check("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", Ok((200, "hi")));
     }
 
     #[test]
     fn counted_but_cut_short() {
-        check(
-            "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi",
-            Err(io::ErrorKind::UnexpectedEof),
-        );
+        check("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi", Err(io::ErrorKind::UnexpectedEof));
     }
 
     #[test]
     fn chunked() {
-        check(
-            "HTTP/1.1 404 No\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n1\r\n!\r\n0\r\n\r\n",
-            Ok((404, "hi!")),
-        );
+        check("HTTP/1.1 404 No\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n1\r\n!\r\n0\r\n\r\n", Ok((404, "hi!")));
     }
 
     #[test]
     fn chunked_but_cut_short() {
-        check(
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n",
-            Err(io::ErrorKind::UnexpectedEof),
-        );
+        check("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n", Err(io::ErrorKind::UnexpectedEof));
     }
 
     #[test]

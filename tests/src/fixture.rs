@@ -21,39 +21,32 @@ impl Default for Fixture {
 impl Fixture {
     /// An empty tree.
     pub fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().expect("the temporary directory is writable"),
-        }
+        Self { folder: tempfile::tempdir().expect("the temporary directory is writable") }
     }
 
     /// A tree of plain files.
     pub fn of(files: &[(&str, &str)]) -> Self {
-        files.iter().fold(Self::new(), |tree, (path, content)| {
-            tree.file(path, content)
-        })
+        files.iter().fold(Self::new(), |tree, (path, content)| tree.file(path, content))
     }
 
     /// Adds a file; content may be any bytes.
     #[track_caller]
     pub fn file(self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> Self {
-        fs::write(self.place(path.as_ref()), content)
-            .unwrap_or_else(|e| panic!("{}: {e}", path.as_ref().display()));
+        fs::write(self.place(path.as_ref()), content).unwrap_or_else(|e| panic!("{}: {e}", path.as_ref().display()));
         self
     }
 
     /// Adds a directory.
     #[track_caller]
     pub fn folder(self, path: impl AsRef<Path>) -> Self {
-        fs::create_dir_all(self.path(&path))
-            .unwrap_or_else(|e| panic!("{}: {e}", path.as_ref().display()));
+        fs::create_dir_all(self.path(&path)).unwrap_or_else(|e| panic!("{}: {e}", path.as_ref().display()));
         self
     }
 
     /// Adds a symbolic link.
     #[track_caller]
     pub fn link(self, path: impl AsRef<Path>, target: impl AsRef<Path>) -> Self {
-        symlink(target, self.place(path.as_ref()))
-            .unwrap_or_else(|e| panic!("{}: {e}", path.as_ref().display()));
+        symlink(target, self.place(path.as_ref())).unwrap_or_else(|e| panic!("{}: {e}", path.as_ref().display()));
         self
     }
 
@@ -95,13 +88,8 @@ mod tests {
 
     #[test]
     fn builds_files_links_and_modes() {
-        let tree = Fixture::of(&[("a/b", "text")])
-            .link("c/d", "../a/b")
-            .mode("a/b", 0o400);
+        let tree = Fixture::of(&[("a/b", "text")]).link("c/d", "../a/b").mode("a/b", 0o400);
         assert_eq!(fs::read_to_string(tree.path("c/d")).unwrap(), "text");
-        assert_eq!(
-            fs::metadata(tree.path("a/b")).unwrap().permissions().mode() & 0o777,
-            0o400
-        );
+        assert_eq!(fs::metadata(tree.path("a/b")).unwrap().permissions().mode() & 0o777, 0o400);
     }
 }

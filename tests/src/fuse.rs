@@ -36,40 +36,16 @@ impl StuckMount {
     /// When there is no /dev/fuse or mounting is not permitted.
     pub fn new(target: &Path) -> io::Result<Self> {
         let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
-        let device = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(nonblocking)
-            .open("/dev/fuse")?;
+        let device = OpenOptions::new().read(true).write(true).custom_flags(nonblocking).open("/dev/fuse")?;
         // Owned by root of this namespace; a directory.
-        let options = format!(
-            "fd={},rootmode=40755,user_id=0,group_id=0",
-            device.as_raw_fd()
-        );
+        let options = format!("fd={},rootmode=40755,user_id=0,group_id=0", device.as_raw_fd());
         let options = CString::new(options)?;
-        mount(
-            "stuck",
-            target,
-            "fuse",
-            MountFlags::NODEV | MountFlags::NOSUID,
-            options.as_c_str(),
-        )?;
+        mount("stuck", target, "fuse", MountFlags::NODEV | MountFlags::NOSUID, options.as_c_str())?;
         let (control, commands) = UnixStream::pair()?;
         let waiting = Arc::new(AtomicUsize::new(0));
-        let server = Server {
-            device,
-            commands,
-            held: Vec::new(),
-            hold: true,
-            waiting: Arc::clone(&waiting),
-        };
+        let server = Server { device, commands, held: Vec::new(), hold: true, waiting: Arc::clone(&waiting) };
         let server = thread::spawn(move || server.serve());
-        Ok(Self {
-            target: target.to_owned(),
-            control: Some(control),
-            server: Some(server),
-            waiting,
-        })
+        Ok(Self { target: target.to_owned(), control: Some(control), server: Some(server), waiting })
     }
 
     /// How many `statfs` calls are waiting for an answer now.
@@ -88,17 +64,10 @@ impl StuckMount {
     }
 
     fn tell(&self, command: u8) {
-        let mut control = self
-            .control
-            .as_ref()
-            .expect("the control socket lives until drop");
-        control
-            .write_all(&[command])
-            .expect("the server thread listens");
+        let mut control = self.control.as_ref().expect("the control socket lives until drop");
+        control.write_all(&[command]).expect("the server thread listens");
         // Its echo says that the command is in force.
-        control
-            .read_exact(&mut [0])
-            .expect("the server thread answers");
+        control.read_exact(&mut [0]).expect("the server thread answers");
     }
 }
 
@@ -141,10 +110,7 @@ impl Server {
     fn serve(mut self) {
         let mut buffer = vec![0; BUFFER];
         loop {
-            let mut ready = [
-                PollFd::new(&self.device, PollFlags::IN),
-                PollFd::new(&self.commands, PollFlags::IN),
-            ];
+            let mut ready = [PollFd::new(&self.device, PollFlags::IN), PollFd::new(&self.commands, PollFlags::IN)];
             if poll(&mut ready, None).is_err_and(|e| e != Errno::INTR) {
                 return;
             }
@@ -155,9 +121,7 @@ impl Server {
             if !device.is_empty() {
                 match self.device.read(&mut buffer) {
                     Ok(length) => self.answer(&buffer[..length]),
-                    Err(e)
-                        if e.kind() == io::ErrorKind::WouldBlock
-                            || e.kind() == io::ErrorKind::Interrupted => {}
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock || e.kind() == io::ErrorKind::Interrupted => {}
                     // A request that was withdrawn while we read it.
                     Err(e) if e.raw_os_error() == Some(Errno::NOENT.raw_os_error()) => {}
                     Err(_) => return, // unmounted
@@ -228,21 +192,14 @@ impl Server {
 
     fn send(&mut self, unique: u64, error: i32, body: &[u8]) {
         let length = u32::try_from(16 + body.len()).unwrap_or(u32::MAX);
-        let header = [
-            &length.to_ne_bytes()[..],
-            &error.to_ne_bytes(),
-            &unique.to_ne_bytes(),
-        ]
-        .concat();
+        let header = [&length.to_ne_bytes()[..], &error.to_ne_bytes(), &unique.to_ne_bytes()].concat();
         // The caller may be gone by now; the kernel then refuses the answer.
         let _ = self.device.write(&[&header, body].concat());
     }
 }
 
 fn number<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    bytes[at..at + N]
-        .try_into()
-        .expect("the length was checked")
+    bytes[at..at + N].try_into().expect("the length was checked")
 }
 
 /// `fuse_init_out`: version 7.31 and no features.

@@ -6,10 +6,7 @@ pub fn field(line: &str, key: &str) -> Option<String> {
         let object: serde_json::Value = serde_json::from_str(line).ok()?;
         return object.get(key)?.as_str().map(str::to_owned);
     }
-    fields(line)
-        .into_iter()
-        .find(|(name, _)| name == key)
-        .map(|(_, value)| value)
+    fields(line).into_iter().find(|(name, _)| name == key).map(|(_, value)| value)
 }
 
 /// All `key=value` pairs of a logfmt line; words without `=` are left out.
@@ -23,11 +20,7 @@ pub fn fields(line: &str) -> Vec<(String, String)> {
             rest = after.trim_start();
             continue;
         };
-        let (value, after) = if value.starts_with('"') {
-            quoted(value)
-        } else {
-            bare(value)
-        };
+        let (value, after) = if value.starts_with('"') { quoted(value) } else { bare(value) };
         found.push((key.to_owned(), value));
         rest = after.trim_start();
     }
@@ -66,8 +59,7 @@ mod tests {
         assert_eq!(field(line, key).as_deref(), want);
     }
 
-    const LISTENING: &str =
-        r#"time=2026-11-22T10:23:51.338Z level=INFO msg="Listening on" address=:0 local=[::1]:4"#;
+    const LISTENING: &str = r#"time=2026-11-22T10:23:51.338Z level=INFO msg="Listening on" address=:0 local=[::1]:4"#;
 
     #[test]
     fn bare_value() {
@@ -92,10 +84,6 @@ mod tests {
 
     #[test]
     fn json() {
-        check(
-            r#"{"msg":"Listening on","local":"127.0.0.1:1"}"#,
-            "local",
-            Some("127.0.0.1:1"),
-        );
+        check(r#"{"msg":"Listening on","local":"127.0.0.1:1"}"#, "local", Some("127.0.0.1:1"));
     }
 }

@@ -22,13 +22,7 @@ pub fn entered(test: &str) -> bool {
     }
     let probe = unshare().arg("true").output().expect("unshare starts");
     if !probe.status.success() {
-        skip(
-            test,
-            &format!(
-                "no namespaces here: {}",
-                String::from_utf8_lossy(&probe.stderr).trim()
-            ),
-        );
+        skip(test, &format!("no namespaces here: {}", String::from_utf8_lossy(&probe.stderr).trim()));
         return false;
     }
     let inner = unshare()
@@ -37,16 +31,9 @@ pub fn entered(test: &str) -> bool {
         .env(INSIDE, "1")
         .output()
         .expect("unshare starts");
-    let said = format!(
-        "{}{}",
-        String::from_utf8_lossy(&inner.stdout),
-        String::from_utf8_lossy(&inner.stderr)
-    );
+    let said = format!("{}{}", String::from_utf8_lossy(&inner.stdout), String::from_utf8_lossy(&inner.stderr));
     assert!(inner.status.success(), "inside the namespaces:\n{said}");
-    assert!(
-        said.contains("1 passed"),
-        "no test is named {test}:\n{said}"
-    );
+    assert!(said.contains("1 passed"), "no test is named {test}:\n{said}");
     for line in said.lines().filter(|line| line.contains("... skipped: ")) {
         skip(test, line);
     }

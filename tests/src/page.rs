@@ -52,11 +52,7 @@ pub struct Metric {
 
 /// Starts a matcher.
 pub fn metric(name: &str) -> Metric {
-    Metric {
-        name: name.to_owned(),
-        labels: Vec::new(),
-        value: None,
-    }
+    Metric { name: name.to_owned(), labels: Vec::new(), value: None }
 }
 
 impl Metric {
@@ -76,27 +72,18 @@ impl Metric {
 
     fn matches(&self, sample: &Sample) -> bool {
         let same = |want: f64| want == sample.value || (want.is_nan() && sample.value.is_nan());
-        self.name == sample.name
-            && self.shared_labels(sample) == self.labels.len()
-            && self.value.is_none_or(same)
+        self.name == sample.name && self.shared_labels(sample) == self.labels.len() && self.value.is_none_or(same)
     }
 
     fn shared_labels(&self, sample: &Sample) -> usize {
-        self.labels
-            .iter()
-            .filter(|label| sample.labels.contains(label))
-            .count()
+        self.labels.iter().filter(|label| sample.labels.contains(label)).count()
     }
 
     /// How near a sample is: its name first, then its labels.
     fn nearness(&self, sample: &Sample) -> (usize, usize) {
         let pairs = self.name.bytes().zip(sample.name.bytes());
         let common = pairs.take_while(|(a, b)| a == b).count();
-        let exact = if self.name == sample.name {
-            usize::MAX
-        } else {
-            common
-        };
+        let exact = if self.name == sample.name { usize::MAX } else { common };
         (exact, self.shared_labels(sample))
     }
 }
@@ -115,29 +102,15 @@ impl Display for Sample {
     }
 }
 
-fn write_series(
-    f: &mut fmt::Formatter<'_>,
-    name: &str,
-    labels: &[(String, String)],
-) -> fmt::Result {
-    let labels: Vec<String> = labels
-        .iter()
-        .map(|(name, value)| format!("{name}={value:?}"))
-        .collect();
-    if labels.is_empty() {
-        f.write_str(name)
-    } else {
-        write!(f, "{name}{{{}}}", labels.join(","))
-    }
+fn write_series(f: &mut fmt::Formatter<'_>, name: &str, labels: &[(String, String)]) -> fmt::Result {
+    let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    if labels.is_empty() { f.write_str(name) } else { write!(f, "{name}{{{}}}", labels.join(",")) }
 }
 
 impl Sample {
     /// The value of a label; empty when there is none, as Prometheus sees it.
     pub fn label(&self, name: &str) -> &str {
-        self.labels
-            .iter()
-            .find(|(label, _)| label == name)
-            .map_or("", |(_, value)| value)
+        self.labels.iter().find(|(label, _)| label == name).map_or("", |(_, value)| value)
     }
 }
 
@@ -169,20 +142,14 @@ impl Page {
 
     /// The samples that match.
     pub fn all(&self, wanted: &Metric) -> Vec<&Sample> {
-        self.samples()
-            .filter(|sample| wanted.matches(sample))
-            .collect()
+        self.samples().filter(|sample| wanted.matches(sample)).collect()
     }
 
     /// Panics, showing the nearest lines, unless some sample matches.
     #[track_caller]
     pub fn has(&self, wanted: impl std::borrow::Borrow<Metric>) {
         let wanted = wanted.borrow();
-        assert!(
-            !self.all(wanted).is_empty(),
-            "the page has no {wanted}\n{}",
-            self.nearest(wanted)
-        );
+        assert!(!self.all(wanted).is_empty(), "the page has no {wanted}\n{}", self.nearest(wanted));
     }
 
     /// Panics, showing them, when some sample matches.
@@ -190,11 +157,7 @@ impl Page {
     pub fn lacks(&self, unwanted: impl std::borrow::Borrow<Metric>) {
         let unwanted = unwanted.borrow();
         let found: Vec<String> = self.all(unwanted).iter().map(ToString::to_string).collect();
-        assert!(
-            found.is_empty(),
-            "the page should not have {unwanted}:\n  {}",
-            found.join("\n  ")
-        );
+        assert!(found.is_empty(), "the page should not have {unwanted}:\n  {}", found.join("\n  "));
     }
 
     /// The value of the only sample that matches; panics when there is none or more.
@@ -203,30 +166,19 @@ impl Page {
         let wanted = wanted.borrow();
         match self.all(wanted).as_slice() {
             [only] => only.value,
-            found => panic!(
-                "{} samples match {wanted}, wanted one\n{}",
-                found.len(),
-                self.nearest(wanted)
-            ),
+            found => panic!("{} samples match {wanted}, wanted one\n{}", found.len(), self.nearest(wanted)),
         }
     }
 
     /// Names of the families, in order.
     pub fn names(&self) -> Vec<&str> {
-        self.families
-            .iter()
-            .map(|family| family.name.as_str())
-            .collect()
+        self.families.iter().map(|family| family.name.as_str()).collect()
     }
 
     fn nearest(&self, wanted: &Metric) -> String {
         let mut samples: Vec<&Sample> = self.samples().collect();
         samples.sort_by_key(|sample| std::cmp::Reverse(wanted.nearness(sample)));
-        let lines: Vec<String> = samples
-            .iter()
-            .take(8)
-            .map(|sample| format!("  {sample}"))
-            .collect();
+        let lines: Vec<String> = samples.iter().take(8).map(|sample| format!("  {sample}")).collect();
         format!("nearest lines:\n{}", lines.join("\n"))
     }
 }
@@ -259,13 +211,8 @@ b 2.5
 
     #[test]
     fn a_failure_shows_the_nearest_line_first() {
-        let shown =
-            catch_unwind(|| Page::checked(PAGE).has(metric("a_total").label("x", "2").value(7.0)))
-                .unwrap_err();
+        let shown = catch_unwind(|| Page::checked(PAGE).has(metric("a_total").label("x", "2").value(7.0))).unwrap_err();
         let shown = shown.downcast_ref::<String>().unwrap();
-        assert!(
-            shown.contains("nearest lines:\n  a_total{x=\"2\"} NaN\n"),
-            "{shown}"
-        );
+        assert!(shown.contains("nearest lines:\n  a_total{x=\"2\"} NaN\n"), "{shown}");
     }
 }

@@ -28,11 +28,7 @@ pub struct Job {
 impl Job {
     /// Plain HTTP on the default path.
     pub fn new(name: &str, target: SocketAddr) -> Self {
-        Self {
-            name: name.to_owned(),
-            target,
-            extra: String::new(),
-        }
+        Self { name: name.to_owned(), target, extra: String::new() }
     }
 
     /// TLS with basic auth; `ca` is the certificate to trust.
@@ -78,22 +74,13 @@ impl Prometheus {
         // It logs the address as configured first and, with this message, as bound.
         let address = child.wait_for_line("`Listening on`", |line| {
             let listening = log_line::field(line, "msg")? == "Listening on";
-            listening
-                .then(|| log_line::field(line, "address")?.parse().ok())
-                .flatten()
+            listening.then(|| log_line::field(line, "address")?.parse().ok()).flatten()
         });
         let names = jobs.iter().map(|job| job.name.clone()).collect();
-        let prometheus = Self {
-            child,
-            address,
-            jobs: names,
-            _storage: storage,
-        };
-        until("Prometheus is ready", || {
-            match Request::get("/-/ready").send(address) {
-                Ok(Response { status: 200, .. }) => Ok(()),
-                other => Err(format!("{other:?}\n{}", prometheus.log())),
-            }
+        let prometheus = Self { child, address, jobs: names, _storage: storage };
+        until("Prometheus is ready", || match Request::get("/-/ready").send(address) {
+            Ok(Response { status: 200, .. }) => Ok(()),
+            other => Err(format!("{other:?}\n{}", prometheus.log())),
         });
         prometheus
     }
@@ -106,15 +93,9 @@ impl Prometheus {
     /// Its own metrics page; never checked for our order.
     #[track_caller]
     pub fn own_value(&self, name: &str) -> f64 {
-        let page = Request::get("/metrics")
-            .send(self.address)
-            .expect("Prometheus answers")
-            .text();
-        let line = page
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.and_then(|value| value.parse().ok())
-            .unwrap_or_else(|| panic!("Prometheus has no metric {name}"))
+        let page = Request::get("/metrics").send(self.address).expect("Prometheus answers").text();
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("Prometheus has no metric {name}"))
     }
 
     /// Waits until every job was scraped with success, and its samples can be queried.
@@ -122,24 +103,12 @@ impl Prometheus {
     pub fn wait_until_up(&self) {
         until("all targets are up", || {
             let targets = self.api("/api/v1/targets?state=active")?;
-            let targets = targets["activeTargets"]
-                .as_array()
-                .cloned()
-                .unwrap_or_default();
-            let up = targets
-                .iter()
-                .filter(|target| target["health"] == "up")
-                .count();
-            if up == self.jobs.len() {
-                Ok(())
-            } else {
-                Err(format!("{targets:#?}"))
-            }
+            let targets = targets["activeTargets"].as_array().cloned().unwrap_or_default();
+            let up = targets.iter().filter(|target| target["health"] == "up").count();
+            if up == self.jobs.len() { Ok(()) } else { Err(format!("{targets:#?}")) }
         });
         for job in &self.jobs {
-            self.wait_until(&format!("up{{job={job:?}}}"), |found| {
-                matches!(found.as_slice(), [(_, 1.0)])
-            });
+            self.wait_until(&format!("up{{job={job:?}}}"), |found| matches!(found.as_slice(), [(_, 1.0)]));
         }
     }
 
@@ -164,23 +133,12 @@ impl Prometheus {
         let log = self.log();
         let complaint = |line: &&str| {
             let line = line.to_lowercase();
-            [
-                "duplicate",
-                "out of order",
-                "out-of-order",
-                "append failed",
-                "error on ingesting",
-                "scrape manager error",
-            ]
-            .iter()
-            .any(|words| line.contains(words))
+            ["duplicate", "out of order", "out-of-order", "append failed", "error on ingesting", "scrape manager error"]
+                .iter()
+                .any(|words| line.contains(words))
         };
         let complaints: Vec<&str> = log.lines().filter(complaint).collect();
-        assert!(
-            complaints.is_empty(),
-            "Prometheus complains:\n{}",
-            complaints.join("\n")
-        );
+        assert!(complaints.is_empty(), "Prometheus complains:\n{}", complaints.join("\n"));
         for name in [
             "prometheus_target_scrapes_sample_duplicate_timestamp_total",
             "prometheus_target_scrapes_sample_out_of_order_total",
@@ -196,30 +154,16 @@ impl Prometheus {
     }
 
     fn api(&self, path: &str) -> Result<Value, String> {
-        let answer = Request::get(path)
-            .send(self.address)
-            .map_err(|e| e.to_string())?;
+        let answer = Request::get(path).send(self.address).map_err(|e| e.to_string())?;
         let body: Value = serde_json::from_str(&answer.text()).map_err(|e| e.to_string())?;
-        if body["status"] == "success" {
-            Ok(body["data"].clone())
-        } else {
-            Err(body.to_string())
-        }
+        if body["status"] == "success" { Ok(body["data"].clone()) } else { Err(body.to_string()) }
     }
 }
 
 fn series_of(series: &Value) -> Option<(BTreeMap<String, String>, f64)> {
     let value = series["value"][1].as_str()?.parse().ok()?;
-    let labels = series["metric"]
-        .as_object()?
-        .iter()
-        .filter(|(name, _)| *name != "__name__");
-    Some((
-        labels
-            .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
-            .collect(),
-        value,
-    ))
+    let labels = series["metric"].as_object()?.iter().filter(|(name, _)| *name != "__name__");
+    Some((labels.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect(), value))
 }
 
 fn percent_encoded(text: &str) -> String {
@@ -232,11 +176,7 @@ fn percent_encoded(text: &str) -> String {
 
 fn config(jobs: &[Job]) -> String {
     let job = |job: &Job| {
-        let Job {
-            name,
-            target,
-            extra,
-        } = job;
+        let Job { name, target, extra } = job;
         format!("  - job_name: {name}\n{extra}    static_configs: [{{targets: ['{target}']}}]\n")
     };
     // A timeout of one interval is the most Prometheus allows.
@@ -247,9 +187,7 @@ fn config(jobs: &[Job]) -> String {
 /// Panics unless `promtool check config` accepts the file.
 #[track_caller]
 pub fn check_config(file: &Path) {
-    run(Command::new(tool("promtool"))
-        .args(["check", "config", "--syntax-only"])
-        .arg(file));
+    run(Command::new(tool("promtool")).args(["check", "config", "--syntax-only"]).arg(file));
 }
 
 /// Panics unless `promtool check metrics` can parse the page; returns its remarks on style.
@@ -261,30 +199,13 @@ pub fn check_metrics(text: &str) -> String {
     // promtool parses leniently where our own reader does not.
     Page::checked(text);
     let mut promtool = Command::new(tool("promtool"));
-    promtool
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = promtool.spawn().expect("promtool starts");
     // It reads everything before it writes, so one pipe after the other is safe; dropping stdin ends the page.
-    child
-        .stdin
-        .take()
-        .expect("stdin is piped")
-        .write_all(text.as_bytes())
-        .expect("promtool reads its input");
+    child.stdin.take().expect("stdin is piped").write_all(text.as_bytes()).expect("promtool reads its input");
     let output = child.wait_with_output().expect("promtool ends");
-    let said = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert!(
-        matches!(output.status.code(), Some(0 | 3)),
-        "promtool: {}\n{said}",
-        output.status
-    );
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(matches!(output.status.code(), Some(0 | 3)), "promtool: {}\n{said}", output.status);
     said
 }
 

@@ -43,9 +43,7 @@ impl Running {
         let child = Logged::spawn(name, &mut command(name, args));
         let address = child.wait_for_line("`Listening on`", |line| {
             let listening = log_line::field(line, "msg")? == "Listening on";
-            listening
-                .then(|| log_line::field(line, "local")?.parse().ok())
-                .flatten()
+            listening.then(|| log_line::field(line, "local")?.parse().ok()).flatten()
         });
         Self { child, address }
     }
@@ -88,13 +86,7 @@ impl Running {
     #[track_caller]
     pub fn scrape_path(&self, path: &str) -> Page {
         let answer = self.get(path);
-        assert_eq!(
-            answer.status,
-            200,
-            "{path}: {}\n{}",
-            answer.text(),
-            self.log()
-        );
+        assert_eq!(answer.status, 200, "{path}: {}\n{}", answer.text(), self.log());
         Page::checked(&answer.text())
     }
 
@@ -110,9 +102,7 @@ impl Running {
 
     fn count(&self, what: &str) -> usize {
         let listed = fs::read_dir(format!("/proc/{}/{what}", self.pid()));
-        listed
-            .unwrap_or_else(|e| panic!("{what} of the running program: {e}\n{}", self.log()))
-            .count()
+        listed.unwrap_or_else(|e| panic!("{what} of the running program: {e}\n{}", self.log())).count()
     }
 
     /// Sends SIGTERM and returns at once.
@@ -123,13 +113,10 @@ impl Running {
     /// Waits until new connections are refused.
     #[track_caller]
     pub fn wait_until_deaf(&self) {
-        until(
-            "new connections are refused",
-            || match std::net::TcpStream::connect(self.address) {
-                Ok(_) => Err("connected".to_owned()),
-                Err(_) => Ok(()),
-            },
-        );
+        until("new connections are refused", || match std::net::TcpStream::connect(self.address) {
+            Ok(_) => Err("connected".to_owned()),
+            Err(_) => Ok(()),
+        });
     }
 
     /// Waits for the end; the exit status and the whole log.
@@ -151,32 +138,18 @@ impl Running {
 #[track_caller]
 pub fn run_to_end<S: AsRef<OsStr>>(name: &str, args: &[S]) -> Ended {
     let mut command = command(name, args);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command
-        .spawn()
-        .unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
     let stdout = collect(child.stdout.take().expect("stdout is piped"));
     let stderr = collect(child.stderr.take().expect("stderr is piped"));
     let Ok(stdout) = stdout.recv_timeout(DEADLINE) else {
         // It may be gone by now; either way the test has failed.
         let _ = child.kill();
         let _ = child.wait();
-        panic!(
-            "{command:?} was expected to end but kept running:\n{}",
-            stderr.recv().unwrap_or_default()
-        );
+        panic!("{command:?} was expected to end but kept running:\n{}", stderr.recv().unwrap_or_default());
     };
-    let stderr = stderr
-        .recv_timeout(DEADLINE)
-        .expect("stderr ends with stdout");
-    Ended {
-        status: child.wait().expect("a child can be waited for"),
-        stdout,
-        stderr,
-    }
+    let stderr = stderr.recv_timeout(DEADLINE).expect("stderr ends with stdout");
+    Ended { status: child.wait().expect("a child can be waited for"), stdout, stderr }
 }
 
 fn collect(mut from: impl Read + Send + 'static) -> mpsc::Receiver<String> {
@@ -192,11 +165,7 @@ fn collect(mut from: impl Read + Send + 'static) -> mpsc::Receiver<String> {
 
 fn command<S: AsRef<OsStr>>(name: &str, args: &[S]) -> Command {
     let mut command = Command::new(program(name));
-    let says_where = |arg: &S| {
-        arg.as_ref()
-            .to_string_lossy()
-            .starts_with("--web.listen-address")
-    };
+    let says_where = |arg: &S| arg.as_ref().to_string_lossy().starts_with("--web.listen-address");
     if !args.iter().any(says_where) {
         command.arg("--web.listen-address=127.0.0.1:0");
     }
@@ -206,15 +175,10 @@ fn command<S: AsRef<OsStr>>(name: &str, args: &[S]) -> Command {
 
 /// The program built beside this test: test executables live in `deps/`, programs one level up.
 fn program(name: &str) -> PathBuf {
-    let folder = std::env::var_os(PROGRAMS)
-        .map(PathBuf::from)
-        .unwrap_or_else(|| {
-            let test = std::env::current_exe().expect("a test knows its own path");
-            test.ancestors()
-                .nth(2)
-                .expect("a test lives in target/<triple>/<profile>/deps")
-                .to_owned()
-        });
+    let folder = std::env::var_os(PROGRAMS).map(PathBuf::from).unwrap_or_else(|| {
+        let test = std::env::current_exe().expect("a test knows its own path");
+        test.ancestors().nth(2).expect("a test lives in target/<triple>/<profile>/deps").to_owned()
+    });
     let program = folder.join(name);
     assert!(
         program.is_file(),

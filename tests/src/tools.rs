@@ -22,9 +22,7 @@ const ALSO: &str = "/usr/sbin";
 pub fn tool(name: &str) -> PathBuf {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path).chain([PathBuf::from(ALSO)]);
-    let found = folders
-        .map(|folder| folder.join(name))
-        .find(|candidate| candidate.is_file());
+    let found = folders.map(|folder| folder.join(name)).find(|candidate| candidate.is_file());
     found.unwrap_or_else(|| {
         let row = PACKAGES.iter().find(|(program, _)| *program == name);
         let package = row.map_or("a package not listed here", |(_, package)| package);
@@ -35,9 +33,7 @@ pub fn tool(name: &str) -> PathBuf {
 /// Runs a peer to its end; panics with its output when it fails.
 #[track_caller]
 pub fn run(command: &mut Command) -> Output {
-    let output = command
-        .output()
-        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     assert!(
         output.status.success(),
         "{command:?}: {}\n{}{}",

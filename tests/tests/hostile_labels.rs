@@ -15,10 +15,7 @@ const LINES: &str = "one\ntwo";
 const EMOJI: &str = "🦀 Größe";
 
 fn escaped(value: &str) -> String {
-    value
-        .replace('\\', r"\\")
-        .replace('"', r#"\""#)
-        .replace('\n', r"\n")
+    value.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n")
 }
 
 #[test]
@@ -26,14 +23,8 @@ fn from_text_files() {
     let text: String = [QUOTES, BACKSLASH, LINES, EMOJI, ""]
         .map(|value| format!("hostile{{kind=\"x\",value=\"{}\"}} 1\n", escaped(value)))
         .concat();
-    let folder = Fixture::of(&[(
-        "hostile.prom",
-        &format!("# HELP hostile A \\\\ and\\na line.\n{text}"),
-    )]);
-    let exporter = Running::start(
-        "node-exporter",
-        &[folder.flag("--collector.textfile.directory", "")],
-    );
+    let folder = Fixture::of(&[("hostile.prom", &format!("# HELP hostile A \\\\ and\\na line.\n{text}"))]);
+    let exporter = Running::start("node-exporter", &[folder.flag("--collector.textfile.directory", "")]);
 
     let page = exporter.scrape();
     for value in [QUOTES, BACKSLASH, LINES, EMOJI, ""] {
@@ -46,10 +37,7 @@ fn from_text_files() {
     let prometheus = Prometheus::start(&[Job::new("node", exporter.address())]);
     prometheus.wait_until_up();
     let stored = prometheus.wait_until("hostile", |found| !found.is_empty());
-    let mut stored: Vec<&str> = stored
-        .iter()
-        .map(|(labels, _)| labels.get("value").map_or("", |v| v))
-        .collect();
+    let mut stored: Vec<&str> = stored.iter().map(|(labels, _)| labels.get("value").map_or("", |v| v)).collect();
     stored.sort_unstable();
     let mut written = [QUOTES, BACKSLASH, LINES, EMOJI, ""];
     written.sort_unstable();
@@ -63,11 +51,7 @@ fn mangled(path: &Path) -> Vec<u8> {
         b' ' | b'\t' | b'\n' | b'\\' | b'#' => format!("\\{byte:03o}").into_bytes(),
         other => vec![*other],
     };
-    path.as_os_str()
-        .as_bytes()
-        .iter()
-        .flat_map(mangle)
-        .collect()
+    path.as_os_str().as_bytes().iter().flat_map(mangle).collect()
 }
 
 #[test]
@@ -78,23 +62,10 @@ fn from_mount_points() {
         .folder(Path::new("m").join(OsStr::from_bytes(b"latin1-\xe9-end")));
     let mount = |n: usize, name: &[u8]| {
         let point = mangled(&folder.path("m").join(OsStr::from_bytes(name)));
-        [
-            format!("{n} 1 8:{n} / ").as_bytes(),
-            &point,
-            b" rw,relatime shared:1 - ext4 /dev/sd\xff rw\n",
-        ]
-        .concat()
+        [format!("{n} 1 8:{n} / ").as_bytes(), &point, b" rw,relatime shared:1 - ext4 /dev/sd\xff rw\n"].concat()
     };
-    let names = [
-        "a \"quoted\" crab 🦀".as_bytes(),
-        b"a\ttab",
-        b"latin1-\xe9-end",
-    ];
-    let mountinfo: Vec<u8> = names
-        .iter()
-        .enumerate()
-        .flat_map(|(n, name)| mount(n + 20, name))
-        .collect();
+    let names = ["a \"quoted\" crab 🦀".as_bytes(), b"a\ttab", b"latin1-\xe9-end"];
+    let mountinfo: Vec<u8> = names.iter().enumerate().flat_map(|(n, name)| mount(n + 20, name)).collect();
     let proc = Fixture::new().file("1/mountinfo", mountinfo);
     let exporter = Running::start(
         "node-exporter",
@@ -110,41 +81,18 @@ fn from_mount_points() {
     let readable = |name: &str| {
         let point = folder.path("m").join(name).display().to_string();
         // Absent when statfs went to another path than the kernel meant.
-        page.has(
-            metric("node_filesystem_size_bytes")
-                .label("mountpoint", &point)
-                .label("device", "/dev/sd\u{fffd}"),
-        );
+        page.has(metric("node_filesystem_size_bytes").label("mountpoint", &point).label("device", "/dev/sd\u{fffd}"));
     };
     readable("a \"quoted\" crab 🦀");
     readable("a\ttab");
-    let replaced = folder
-        .path("m")
-        .join("latin1-\u{fffd}-end")
-        .display()
-        .to_string();
-    page.has(
-        metric("node_filesystem_readonly")
-            .label("mountpoint", &replaced)
-            .value(0.0),
-    );
-    page.has(
-        metric("node_scrape_collector_success")
-            .label("collector", "filesystem")
-            .value(1.0),
-    );
+    let replaced = folder.path("m").join("latin1-\u{fffd}-end").display().to_string();
+    page.has(metric("node_filesystem_readonly").label("mountpoint", &replaced).value(0.0));
+    page.has(metric("node_scrape_collector_success").label("collector", "filesystem").value(1.0));
     check_metrics(&exporter.get("/metrics").text());
 
     let prometheus = Prometheus::start(&[Job::new("node", exporter.address())]);
     prometheus.wait_until_up();
-    let stored = prometheus.wait_until("node_filesystem_readonly", |found| {
-        found.len() == names.len()
-    });
-    assert!(
-        stored
-            .iter()
-            .any(|(labels, _)| labels["mountpoint"] == replaced),
-        "{stored:?}"
-    );
+    let stored = prometheus.wait_until("node_filesystem_readonly", |found| found.len() == names.len());
+    assert!(stored.iter().any(|(labels, _)| labels["mountpoint"] == replaced), "{stored:?}");
     prometheus.has_no_complaints();
 }

@@ -23,14 +23,7 @@ struct Mounts {
 impl Mounts {
     fn new(test: &str) -> Option<Self> {
         let folder = Fixture::new().folder("memory").folder("stuck");
-        mount(
-            "memory",
-            folder.path("memory"),
-            "tmpfs",
-            MountFlags::NODEV,
-            c"size=1m",
-        )
-        .unwrap();
+        mount("memory", folder.path("memory"), "tmpfs", MountFlags::NODEV, c"size=1m").unwrap();
         match StuckMount::new(&folder.path("stuck")) {
             Ok(stuck) => Some(Self { folder, stuck }),
             Err(e) => {
@@ -45,27 +38,19 @@ impl Mounts {
     }
 
     fn timed_out(&self) -> Metric {
-        self.on("node_filesystem_device_error", "stuck")
-            .label("device_error", TIMED_OUT)
-            .value(1.0)
+        self.on("node_filesystem_device_error", "stuck").label("device_error", TIMED_OUT).value(1.0)
     }
 }
 
 /// Collectors that delivered.
 fn succeeded(page: &Page) -> BTreeSet<String> {
     let samples = page.all(&metric("node_scrape_collector_success").value(1.0));
-    samples
-        .iter()
-        .map(|sample| sample.label("collector").to_owned())
-        .collect()
+    samples.iter().map(|sample| sample.label("collector").to_owned()).collect()
 }
 
 /// Places whose size is known.
 fn sized(page: &Page) -> BTreeSet<String> {
-    page.all(&metric("node_filesystem_size_bytes"))
-        .iter()
-        .map(|sample| sample.label("mountpoint").to_owned())
-        .collect()
+    page.all(&metric("node_filesystem_size_bytes")).iter().map(|sample| sample.label("mountpoint").to_owned()).collect()
 }
 
 #[test]
@@ -83,11 +68,7 @@ fn stuck_mount_costs_only_its_own_numbers() {
 
     let healthy = exporter.scrape();
     healthy.has(mounts.on("node_filesystem_size_bytes", "stuck").value(size));
-    healthy.has(
-        mounts
-            .on("node_filesystem_size_bytes", "memory")
-            .value(1048576.0),
-    );
+    healthy.has(mounts.on("node_filesystem_size_bytes", "memory").value(1048576.0));
 
     mounts.stuck.hold();
     let stuck = exporter.scrape();
@@ -97,50 +78,26 @@ fn stuck_mount_costs_only_its_own_numbers() {
     let mut others = sized(&healthy);
     others.remove(&mounts.folder.path("stuck").display().to_string());
     assert_eq!(sized(&stuck), others, "the other file systems are complete");
-    assert_eq!(
-        succeeded(&stuck),
-        succeeded(&healthy),
-        "the other collectors are complete"
-    );
+    assert_eq!(succeeded(&stuck), succeeded(&healthy), "the other collectors are complete");
 
     let (threads, descriptors) = (exporter.threads(), exporter.descriptors());
     for _ in 0..50 {
         exporter.scrape().has(mounts.timed_out());
-        assert_eq!(
-            mounts.stuck.waiting(),
-            1,
-            "no second call for a mount that is stuck"
-        );
+        assert_eq!(mounts.stuck.waiting(), 1, "no second call for a mount that is stuck");
     }
     // A connection just closed is still counted for a moment; what leaks stays.
     until("50 scrapes have left nothing behind", || {
         let now = (exporter.threads(), exporter.descriptors());
         let back = now.0 <= threads && now.1 <= descriptors;
-        if back {
-            Ok(())
-        } else {
-            Err(format!(
-                "{now:?} threads and descriptors, before {threads}, {descriptors}"
-            ))
-        }
+        if back { Ok(()) } else { Err(format!("{now:?} threads and descriptors, before {threads}, {descriptors}")) }
     });
 
     mounts.stuck.release();
     until("the released mount is healthy", || {
         let page = exporter.scrape();
         let healthy = mounts.on("node_filesystem_size_bytes", "stuck").value(size);
-        let left = page
-            .all(
-                &mounts
-                    .on("node_filesystem_device_error", "stuck")
-                    .value(1.0),
-            )
-            .len();
-        if page.all(&healthy).len() == 1 && left == 0 {
-            Ok(())
-        } else {
-            Err(format!("{left} errors"))
-        }
+        let left = page.all(&mounts.on("node_filesystem_device_error", "stuck").value(1.0)).len();
+        if page.all(&healthy).len() == 1 && left == 0 { Ok(()) } else { Err(format!("{left} errors")) }
     });
 }
 
@@ -173,13 +130,7 @@ fn the_mount_is_stuck_until_released() {
     assert!(fs::read_dir(mounts.folder.path("stuck")).is_ok_and(|entries| entries.count() == 0));
     let place = mounts.folder.path("stuck");
     let asking = std::thread::spawn(move || rustix::fs::statfs(&place).map(|stat| stat.f_blocks));
-    until("the call has reached the mount", || {
-        if mounts.stuck.waiting() == 1 {
-            Ok(())
-        } else {
-            Err(String::new())
-        }
-    });
+    until("the call has reached the mount", || if mounts.stuck.waiting() == 1 { Ok(()) } else { Err(String::new()) });
     assert!(!asking.is_finished());
     mounts.stuck.release();
     assert_eq!(asking.join().unwrap().unwrap(), BLOCKS);

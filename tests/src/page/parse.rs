@@ -13,10 +13,7 @@ const KINDS: &[&str] = &["counter", "gauge", "histogram", "summary", "untyped"];
 /// Names the line that is wrong.
 pub fn check_openmetrics(text: &str) -> Result<(), String> {
     if !text.ends_with("\n# EOF\n") {
-        return Err(format!(
-            "the end: expected `# EOF`, found {:?}",
-            text.lines().last()
-        ));
+        return Err(format!("the end: expected `# EOF`, found {:?}", text.lines().last()));
     }
     let mut counters = HashSet::new();
     for (n, line) in text.lines().enumerate() {
@@ -54,9 +51,7 @@ pub(super) fn page(text: &str) -> Result<Page, String> {
     while let Some((n, line)) = lines.next() {
         let at = |e: String| format!("line {}: {e}: {line}", n + 1);
         let (name, help) = heading(line, "# HELP ").map_err(at)?;
-        let (_, next) = lines
-            .next()
-            .ok_or_else(|| at("no TYPE after HELP".to_owned()))?;
+        let (_, next) = lines.next().ok_or_else(|| at("no TYPE after HELP".to_owned()))?;
         let (typed, kind) = heading(next, "# TYPE ").map_err(at)?;
         if typed != name {
             return Err(at(format!("TYPE is for {typed:?}")));
@@ -64,19 +59,11 @@ pub(super) fn page(text: &str) -> Result<Page, String> {
         if !KINDS.contains(&kind) {
             return Err(at(format!("unknown type {kind:?}")));
         }
-        if let Some(before) = families
-            .last()
-            .filter(|before| before.name.as_bytes() >= name.as_bytes())
-        {
+        if let Some(before) = families.last().filter(|before| before.name.as_bytes() >= name.as_bytes()) {
             return Err(at(format!("out of order after family {}", before.name)));
         }
         let help = unescape(help, &['\\', 'n']).map_err(at)?;
-        let mut family = Family {
-            name: name.to_owned(),
-            help,
-            kind: kind.to_owned(),
-            samples: Vec::new(),
-        };
+        let mut family = Family { name: name.to_owned(), help, kind: kind.to_owned(), samples: Vec::new() };
         while let Some((n, line)) = lines.next_if(|(_, line)| !line.starts_with('#')) {
             let at = |e: String| format!("line {}: {e}: {line}", n + 1);
             let sample = sample(line).map_err(at)?;
@@ -106,17 +93,11 @@ fn fits(family: &Family, sample: &Sample) -> Result<(), String> {
     // Buckets and quantiles follow their numbers, not their spelling.
     let plain = suffixes == [""];
     let key = |sample: &Sample| {
-        let values: Vec<String> = sample
-            .labels
-            .iter()
-            .map(|(_, value)| value.clone())
-            .collect();
+        let values: Vec<String> = sample.labels.iter().map(|(_, value)| value.clone()).collect();
         (values.len(), values)
     };
     match family.samples.last() {
-        Some(before) if plain && key(before) >= key(sample) => {
-            Err(format!("out of order after {before}"))
-        }
+        Some(before) if plain && key(before) >= key(sample) => Err(format!("out of order after {before}")),
         _ => Ok(()),
     }
 }
@@ -133,9 +114,7 @@ fn no_series_twice(families: &[Family]) -> Result<(), String> {
 
 /// `# HELP name rest` or `# TYPE name rest`.
 fn heading<'t>(line: &'t str, start: &str) -> Result<(&'t str, &'t str), String> {
-    let rest = line
-        .strip_prefix(start)
-        .ok_or_else(|| format!("expected {start:?}"))?;
+    let rest = line.strip_prefix(start).ok_or_else(|| format!("expected {start:?}"))?;
     let (name, rest) = rest.split_once(' ').ok_or("expected a name and a text")?;
     check_name(name, true)?;
     Ok((name, rest))
@@ -149,15 +128,8 @@ fn sample(line: &str) -> Result<Sample, String> {
         Some(rest) => labels(rest)?,
         None => (Vec::new(), rest),
     };
-    let raw = raw
-        .strip_prefix(' ')
-        .ok_or("expected one space before the value")?;
-    Ok(Sample {
-        name: name.to_owned(),
-        labels,
-        value: value(raw)?,
-        raw: raw.to_owned(),
-    })
+    let raw = raw.strip_prefix(' ').ok_or("expected one space before the value")?;
+    Ok(Sample { name: name.to_owned(), labels, value: value(raw)?, raw: raw.to_owned() })
 }
 
 /// Labels up to and with the closing brace, and what follows it.
@@ -179,10 +151,7 @@ fn labels(mut rest: &str) -> Result<(Labels, &str), String> {
         match after.strip_prefix(',') {
             Some(next) => rest = next,
             None => {
-                return Ok((
-                    labels,
-                    after.strip_prefix('}').ok_or("expected `,` or `}`")?,
-                ));
+                return Ok((labels, after.strip_prefix('}').ok_or("expected `,` or `}`")?));
             }
         }
     }
@@ -221,9 +190,7 @@ fn value(raw: &str) -> Result<f64, String> {
         "NaN" => return Ok(f64::NAN),
         _ => {}
     }
-    let (mantissa, exponent) = raw
-        .split_once('e')
-        .map_or((raw, None), |(m, e)| (m, Some(e)));
+    let (mantissa, exponent) = raw.split_once('e').map_or((raw, None), |(m, e)| (m, Some(e)));
     let unsigned = mantissa.strip_prefix('-').unwrap_or(mantissa);
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let proper = match unsigned.split_once('.') {
@@ -231,32 +198,19 @@ fn value(raw: &str) -> Result<f64, String> {
         None => digits(unsigned),
     };
     let proper_exponent = exponent.is_none_or(|exponent| {
-        exponent
-            .strip_prefix(['+', '-'])
-            .is_some_and(|exponent| exponent.len() >= 2 && digits(exponent))
+        exponent.strip_prefix(['+', '-']).is_some_and(|exponent| exponent.len() >= 2 && digits(exponent))
     });
     let parsed: Option<f64> = raw.parse().ok().filter(|_| proper && proper_exponent);
     let value = parsed.ok_or_else(|| format!("{raw:?} is not a number of this format"))?;
     // Go changes to the exponent form below 1e-4 and from 1e6 on.
     let wants_exponent = value != 0.0 && !(1e-4..1e6).contains(&value.abs());
-    if wants_exponent == exponent.is_some() {
-        Ok(value)
-    } else {
-        Err(format!("{raw:?} is not how Go prints it"))
-    }
+    if wants_exponent == exponent.is_some() { Ok(value) } else { Err(format!("{raw:?} is not how Go prints it")) }
 }
 
 fn check_name(name: &str, colons: bool) -> Result<(), String> {
     let fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || (colons && byte == b':');
-    let starts_well = name
-        .bytes()
-        .next()
-        .is_some_and(|byte| !byte.is_ascii_digit());
-    if starts_well && name.bytes().all(fine) {
-        Ok(())
-    } else {
-        Err(format!("{name:?} is not a name"))
-    }
+    let starts_well = name.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());
+    if starts_well && name.bytes().all(fine) { Ok(()) } else { Err(format!("{name:?} is not a name")) }
 }
 
 #[cfg(test)]
@@ -265,8 +219,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, want: Result<&[&str], &str>) {
-        let got =
-            page(text).map(|page| page.samples().map(ToString::to_string).collect::<Vec<_>>());
+        let got = page(text).map(|page| page.samples().map(ToString::to_string).collect::<Vec<_>>());
         match (got, want) {
             (Ok(got), Ok(want)) => assert_eq!(got, want),
             (Err(got), Err(want)) => assert!(got.contains(want), "{got}"),
@@ -296,10 +249,7 @@ mod tests {
 
     #[test]
     fn escapes() {
-        check(
-            &format!("{HEAD}a{{x=\"q\\\"b\\\\n\\n\"}} 1\n"),
-            Ok(&["a{x=\"q\\\"b\\\\n\\n\"} 1"]),
-        );
+        check(&format!("{HEAD}a{{x=\"q\\\"b\\\\n\\n\"}} 1\n"), Ok(&["a{x=\"q\\\"b\\\\n\\n\"} 1"]));
         refused_sample("a{x=\"\\t\"} 1", "escape");
         refused_sample("a{x=\"\\\"} 1", "without end");
     }
@@ -328,14 +278,8 @@ mod tests {
         refused("# HELP a \n# TYPE b gauge\nb 1\n", "TYPE is for \"b\"");
         refused("# HELP a \n# TYPE a number\na 1\n", "unknown type");
         refused("# HELP a \n# TYPE a gauge\n", "without samples");
-        refused(
-            &format!("{HEAD}a 1\n{HEAD}a{{x=\"1\"}} 1\n"),
-            "out of order after family a",
-        );
-        refused(
-            &format!("{HEAD}a 1\n# HELP B \n# TYPE B gauge\nB 1\n"),
-            "out of order after family a",
-        );
+        refused(&format!("{HEAD}a 1\n{HEAD}a{{x=\"1\"}} 1\n"), "out of order after family a");
+        refused(&format!("{HEAD}a 1\n# HELP B \n# TYPE B gauge\nB 1\n"), "out of order after family a");
         refused("# HELP a \n# TYPE a gauge\na 1", "no end");
     }
 
@@ -356,23 +300,10 @@ mod tests {
 
     #[test]
     fn numbers() {
-        for raw in [
-            "0",
-            "-1",
-            "0.1",
-            "999999.9",
-            "1e+06",
-            "1.5e-05",
-            "1.8446744073709552e+19",
-            "+Inf",
-            "NaN",
-        ] {
+        for raw in ["0", "-1", "0.1", "999999.9", "1e+06", "1.5e-05", "1.8446744073709552e+19", "+Inf", "NaN"] {
             assert!(value(raw).is_ok(), "{raw}");
         }
-        for raw in [
-            "1.0", "1e6", "1e+6", "1000000", "0.00001", "1E+06", "inf", "0x1", ".5", "5.", "1e+05",
-            "",
-        ] {
+        for raw in ["1.0", "1e6", "1e+6", "1000000", "0.00001", "1E+06", "inf", "0x1", ".5", "5.", "1e+05", ""] {
             assert!(value(raw).is_err(), "{raw}");
         }
     }
@@ -381,16 +312,9 @@ mod tests {
     fn openmetrics() {
         let proper = "# HELP a An a.\n# TYPE a counter\na_total 1\n# EOF\n";
         assert_eq!(check_openmetrics(proper), Ok(()));
-        for (from, to) in [
-            ("# EOF\n", ""),
-            ("a_total 1", "a 1"),
-            ("TYPE a ", "TYPE a_total "),
-            ("counter", "untyped"),
-        ] {
-            assert!(
-                check_openmetrics(&proper.replace(from, to)).is_err(),
-                "{from} -> {to}"
-            );
+        for (from, to) in [("# EOF\n", ""), ("a_total 1", "a 1"), ("TYPE a ", "TYPE a_total "), ("counter", "untyped")]
+        {
+            assert!(check_openmetrics(&proper.replace(from, to)).is_err(), "{from} -> {to}");
         }
     }
 }
