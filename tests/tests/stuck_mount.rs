@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::PathBuf;
 
 use exporter_tests::fixture::Fixture;
 use exporter_tests::fuse::{BLOCK_BYTES, BLOCKS, StuckMount};
@@ -10,22 +11,39 @@ use exporter_tests::page::{Metric, Page, metric};
 use exporter_tests::running::Running;
 use exporter_tests::skip::skip;
 use exporter_tests::wait::until;
-use rustix::mount::{MountFlags, mount};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 const TIMED_OUT: &str = "mountpoint timeout";
 
-/// Two mounts in this test's own namespace: one in memory, one that is stuck.
+/// Two mounts in this test's own namespace: one that is stuck, one in memory.
 struct Mounts {
-    folder: Fixture,
+    // Fields are dropped in this order: the mounts are gone before their folder is removed.
     stuck: StuckMount,
+    _memory: Memory,
+    folder: Fixture,
+}
+
+struct Memory(PathBuf);
+
+impl Memory {
+    fn mount(target: PathBuf) -> Self {
+        mount("memory", &target, "tmpfs", MountFlags::NODEV, c"size=1m").unwrap();
+        Self(target)
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // The namespace would take it, but not the folder below it.
+        let _ = unmount(&self.0, UnmountFlags::DETACH);
+    }
 }
 
 impl Mounts {
     fn new(test: &str) -> Option<Self> {
         let folder = Fixture::new().folder("memory").folder("stuck");
-        mount("memory", folder.path("memory"), "tmpfs", MountFlags::NODEV, c"size=1m").unwrap();
         match StuckMount::new(&folder.path("stuck")) {
-            Ok(stuck) => Some(Self { folder, stuck }),
+            Ok(stuck) => Some(Self { stuck, _memory: Memory::mount(folder.path("memory")), folder }),
             Err(e) => {
                 skip(test, &format!("no FUSE mount here: {e}"));
                 None
