@@ -54,7 +54,7 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Between two requests.
     pub idle: Duration,
-    /// Without the client taking a byte of the answer.
+    /// Without the client taking a byte of the answer; for HTTP/2 also without the answer's body giving one.
     pub write_stall: Duration,
     /// A whole TLS handshake.
     pub handshake: Duration,
@@ -168,7 +168,7 @@ impl Server {
                 }
             };
             in_trouble = false;
-            while self.house.count() >= self.limits.connections {
+            while self.house.count() >= self.limits.connections.max(1) {
                 if !self.house.evict() {
                     self.house.change().await;
                 }
@@ -238,6 +238,8 @@ impl Server {
                 .deadline(quiet)
                 .unwrap_or_else(|| Instant::now() + self.limits.idle);
             let arrived = tokio::select! {
+                // What has come counts, even when the time is up as well.
+                biased;
                 arrived = wire.wait_for_bytes() => arrived.unwrap_or(false),
                 () = sleep_until(until) => false,
                 () = self.stop() => false,
@@ -280,6 +282,7 @@ impl Server {
     }
 
     async fn http2<S: Socketlike>(&self, wire: Wire<S>, slot: &Arc<Slot>) {
+        slot.multiplexed();
         let header_bytes = u32::try_from(self.limits.header_bytes).unwrap_or(u32::MAX);
         let mut connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
