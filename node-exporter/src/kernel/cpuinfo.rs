@@ -193,8 +193,8 @@ pub(crate) fn parse(layout: Layout, text: &[u8]) -> Result<Vec<CpuInfo<'_>>, Bad
         match line_of(layout, key) {
             Some(Line::Cpu) => {
                 let number = parse_u64(value.trim_ascii()).and_then(|number| u32::try_from(number).ok());
-                let number = number
-                    .ok_or_else(|| BadField::new(line_number, "number of the CPU", "a whole number", value))?;
+                let number =
+                    number.ok_or_else(|| BadField::new(line_number, "number of the CPU", "a whole number", value))?;
                 // Only mainframes come back to a CPU, and they have few of them.
                 let known = match layout {
                     Layout::S390 => cpus.iter().position(|cpu| cpu.number == number),

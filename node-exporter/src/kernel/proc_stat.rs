@@ -175,10 +175,7 @@ mod tests {
         let got = totals(b"ctxt -5\nsoftirq 3 1 2\nintr");
         let text = |bad: Option<Result<f64, BadField>>| bad.unwrap().unwrap_err().to_string();
         assert_eq!(text(got.context_switches), "1: context switches: expected a whole number, found \"-5\"");
-        assert_eq!(
-            got.softirqs.unwrap().unwrap_err().to_string(),
-            "2: net_tx: expected a whole number, found \"\""
-        );
+        assert_eq!(got.softirqs.unwrap().unwrap_err().to_string(), "2: net_tx: expected a whole number, found \"\"");
         assert_eq!(text(got.interrupts), "3: interrupts: expected a whole number, found \"\"");
         assert_eq!(got.boot_time, None);
         assert!(totals(b"\xff\0\xfe").forks.is_none());

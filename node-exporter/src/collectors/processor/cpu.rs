@@ -25,7 +25,8 @@ use crate::kernel::cpuinfo::{self, CpuInfo, Layout};
 use crate::kernel::proc_stat::{CpuLine, CpuTimes, cpu_lines};
 
 /// The row in the table.
-pub(in crate::collectors) const ROW: Row = Row::on("cpu", "time, throttling and state of each CPU, /proc/stat", FLAGS, new);
+pub(in crate::collectors) const ROW: Row =
+    Row::on("cpu", "time, throttling and state of each CPU, /proc/stat", FLAGS, new);
 
 const FLAGS: &[Flag] = &[
     Flag::switch("collector.cpu.guest", true, "Time that CPUs spent in guests, on its own."),
@@ -59,7 +60,8 @@ const PACKAGE_THROTTLES: Desc = Desc::counter(
     &["package"],
 );
 const ISOLATED: Desc = Desc::gauge("node_cpu_isolated", "1 for a CPU kept out of general scheduling.", &["cpu"]);
-const ONLINE: Desc = Desc::gauge("node_cpu_online", "1 for a CPU that is switched on, 0 for one that is not.", &["cpu"]);
+const ONLINE: Desc =
+    Desc::gauge("node_cpu_online", "1 for a CPU that is switched on, 0 for one that is not.", &["cpu"]);
 const INFO: Desc = Desc::gauge(
     "node_cpu_info",
     "What the CPU is, always 1.",
@@ -311,7 +313,11 @@ impl Info {
             }
             tracing::info!("--collector.cpu.info is on because features or bugs are asked for");
         }
-        let frequency = args.is_on("collector.cpufreq").unwrap_or(true);
+        let frequency = match args.is_on("collector.cpufreq") {
+            Some(on) if args.given("collector.cpufreq") => on,
+            Some(on) => on && !args.on("collector.disable-defaults"),
+            None => true,
+        };
         Ok(Some(Self { file: KeptFile::of_proc(args, "cpuinfo"), frequency, flags, bugs }))
     }
 
@@ -325,8 +331,7 @@ impl Info {
             encode_words(&FLAG_INFO, first.flags, &mut self.flags, page);
             encode_words(&BUG_INFO, first.bugs, &mut self.bugs, page);
         }
-        let mut cpus: Vec<(String, CpuInfo<'_>)> =
-            cpus.into_iter().map(|cpu| (cpu.number.to_string(), cpu)).collect();
+        let mut cpus: Vec<(String, CpuInfo<'_>)> = cpus.into_iter().map(|cpu| (cpu.number.to_string(), cpu)).collect();
         cpus.sort_unstable_by(|(a_label, a), (b_label, b)| {
             (a.cache_size, a.core, a_label).cmp(&(b.cache_size, b.core, b_label))
         });
@@ -510,7 +515,8 @@ mod tests {
 
     #[test]
     fn nothing_about_online_where_the_first_cpu_is_always_on() {
-        let tree = [("proc/stat", ""), ("sys/devices/system/cpu/cpu0/x", ""), ("sys/devices/system/cpu/cpu1/online", "1")];
+        let tree =
+            [("proc/stat", ""), ("sys/devices/system/cpu/cpu0/x", ""), ("sys/devices/system/cpu/cpu1/online", "1")];
         assert_eq!(page_of(&ROW, &tree, &[]), (String::new(), vec![]));
     }
 
