@@ -137,10 +137,20 @@ mod tests {
         assert_eq!(labels(&dirs), ["0", "10", "2", "3"]);
         fs::write(base.join("online"), "0,2\n").unwrap();
         assert!(dirs.refresh(), "the same directories in another state");
-        fs::remove_file(base.join("present")).unwrap();
+    }
+
+    #[test]
+    fn without_a_list_of_present_cpus_the_directory_is_the_list() {
+        let root = tempfile::tempdir().unwrap();
+        let base = root.path().join("devices/system/cpu");
+        fs::create_dir_all(base.join("cpu0")).unwrap();
+        let mut args = Args::defaults(crate::fs::FLAGS);
+        args.set("path.sysfs", vec![root.path().to_str().unwrap().to_owned()], true);
+        let mut dirs = CpuDirs::new(&args);
         assert!(dirs.refresh());
         assert!(!dirs.refresh());
-        fs::remove_dir(base.join("cpu3")).unwrap();
-        assert!(dirs.refresh(), "without a list of present CPUs the directory itself is the list");
+        fs::create_dir(base.join("cpu1")).unwrap();
+        assert!(dirs.refresh());
+        assert_eq!(labels(&dirs), ["0", "1"]);
     }
 }
