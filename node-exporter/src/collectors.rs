@@ -12,8 +12,18 @@ mod system;
 
 /// All collectors, by name.
 pub static COLLECTORS: &[&Row] = &[
-    &system::loadavg::ROW, //
+    &processor::cpu::ROW,
+    &processor::cpufreq::ROW,
+    &system::entropy::ROW,
+    &system::filefd::ROW,
+    &system::loadavg::ROW,
+    &memory::meminfo::ROW,
+    &system::pressure::ROW,
+    &processor::schedstat::ROW,
+    &network::softnet::ROW,
+    &processor::stat::ROW,
     &hardware::thermal_zone::ROW,
+    &memory::vmstat::ROW,
 ];
 
 #[cfg(test)]
