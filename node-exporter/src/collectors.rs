@@ -12,8 +12,19 @@ mod system;
 
 /// All collectors, by name.
 pub static COLLECTORS: &[&Row] = &[
-    &system::loadavg::ROW, //
+    &network::bonding::ROW,
+    &network::conntrack::ROW,
+    &system::loadavg::ROW,
+    &network::netstat::ROW,
+    &system::os::ROW,
+    &system::selinux::ROW,
+    &network::sockstat::ROW,
+    &system::textfile::ROW,
     &hardware::thermal_zone::ROW,
+    &system::time::ROW,
+    &system::timex::ROW,
+    &network::udp_queues::ROW,
+    &system::uname::ROW,
 ];
 
 #[cfg(test)]

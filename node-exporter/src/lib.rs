@@ -2,3 +2,6 @@
 
 pub mod collectors;
 pub mod fs;
+pub mod kernel;
+#[cfg(test)]
+pub mod testing;

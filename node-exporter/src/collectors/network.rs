@@ -1,1 +1,7 @@
 //! Interfaces, protocols and sockets.
+
+pub(super) mod bonding;
+pub(super) mod conntrack;
+pub(super) mod netstat;
+pub(super) mod sockstat;
+pub(super) mod udp_queues;
