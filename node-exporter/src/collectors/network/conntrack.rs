@@ -174,10 +174,7 @@ mod tests {
         assert_eq!(error("head\n1 2 3"), format!("2: {expected} \"1 2 3\""));
         assert!(error(&format!("head\n{}", cpu(0, 18))).starts_with(&format!("2: {expected}")));
         let garbage = cpu(0, 17).replace("00000003", "xyz");
-        assert_eq!(
-            error(&format!("head\n{garbage}")),
-            "2: counter: expected a hexadecimal number, found \"xyz\""
-        );
+        assert_eq!(error(&format!("head\n{garbage}")), "2: counter: expected a hexadecimal number, found \"xyz\"");
         assert_eq!(parse(b""), Ok(None));
         let bad = ("proc/sys/net/netfilter/nf_conntrack_count", "many\n");
         let (page, errors) = page_of(&ROW, &[bad, MAX, (STAT, HEAD)], &[]);

@@ -220,13 +220,17 @@ mod tests {
     use super::*;
     use crate::testing::{Rig, page_of};
 
-    const NETSTAT: (&str, &str) =
-        ("proc/net/netstat", "TcpExt: SyncookiesSent Other TCPTimeouts\nTcpExt: 1 x 115\nIpExt: InOctets\nIpExt: 6286396970\n");
-    const SNMP: (&str, &str) = ("proc/net/snmp", "Ip: Forwarding InReceives\nIp: 1 57740232\nTcp: MaxConn InErrs\nTcp: -1 5\n");
+    const NETSTAT: (&str, &str) = (
+        "proc/net/netstat",
+        "TcpExt: SyncookiesSent Other TCPTimeouts\nTcpExt: 1 x 115\nIpExt: InOctets\nIpExt: 6286396970\n",
+    );
+    const SNMP: (&str, &str) =
+        ("proc/net/snmp", "Ip: Forwarding InReceives\nIp: 1 57740232\nTcp: MaxConn InErrs\nTcp: -1 5\n");
 
     #[test]
     fn good() {
-        let tree = [NETSTAT, SNMP, ("proc/net/snmp6", "Ip6InOctets\t7\nIp6InReceives 8\nUdpLite6InErrors 9\nodd 1\nx\n")];
+        let tree =
+            [NETSTAT, SNMP, ("proc/net/snmp6", "Ip6InOctets\t7\nIp6InReceives 8\nUdpLite6InErrors 9\nodd 1\nx\n")];
         let want = "node_netstat_Ip6_InOctets 7\nnode_netstat_IpExt_InOctets 6.28639697e+09\n\
             node_netstat_Ip_Forwarding 1\nnode_netstat_TcpExt_SyncookiesSent 1\nnode_netstat_TcpExt_TCPTimeouts 115\n\
             node_netstat_Tcp_InErrs 5\nnode_netstat_UdpLite6_InErrors 9\n";
@@ -242,9 +246,11 @@ mod tests {
         assert_eq!(errors, ["proc/net/snmp: No such file or directory (os error 2)"]);
 
         let bad = "Tcp: InErrs InSegs\nTcp: 5\nUdp: NoPorts InErrors\nUdp: x 2\nIcmp: InMsgs\n";
-        let (page, errors) = page_of(&ROW, &[("proc/net/snmp", bad), NETSTAT, ("proc/net/snmp6", "Ip6InOctets -x\n")], &[
-            ("collector.netstat.fields", "^(Tcp|Udp|Ip6|Icmp)_"),
-        ]);
+        let (page, errors) = page_of(
+            &ROW,
+            &[("proc/net/snmp", bad), NETSTAT, ("proc/net/snmp6", "Ip6InOctets -x\n")],
+            &[("collector.netstat.fields", "^(Tcp|Udp|Ip6|Icmp)_")],
+        );
         assert_eq!(page, "node_netstat_Udp_InErrors 2\n");
         let want = [
             "proc/net/snmp:2: counters: expected a value for each name, found \"Tcp: 5\"",
@@ -266,9 +272,11 @@ mod tests {
     #[test]
     fn layouts_change() {
         let snmp6 = |text| ("proc/net/snmp6", text);
-        let rig = &mut Rig::new(&ROW, &[NETSTAT, SNMP, snmp6("Ip6a 1\nIp6c 3\nIp6d 4\n")], &[
-            ("collector.netstat.fields", "^Ip6"),
-        ]);
+        let rig = &mut Rig::new(
+            &ROW,
+            &[NETSTAT, SNMP, snmp6("Ip6a 1\nIp6c 3\nIp6d 4\n")],
+            &[("collector.netstat.fields", "^Ip6")],
+        );
         let names = |rig: &mut Rig| rig.scrape().0.replace("node_netstat_Ip6_", "").replace('\n', ",");
         assert_eq!(names(rig), "a 1,c 3,d 4,");
         rig.plant(&[snmp6("Ip6a 1\nIp6b 2\nIp6c 3\nIp6d 4\n")]);

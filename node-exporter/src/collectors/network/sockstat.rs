@@ -164,7 +164,10 @@ mod tests {
     #[test]
     fn good() {
         let tree = [
-            ("proc/net/sockstat", "sockets: used 229\nTCP: inuse 4 orphan 0 tw 4 alloc 17 mem 3 new 9\nFRAG: inuse 0 memory 5\n"),
+            (
+                "proc/net/sockstat",
+                "sockets: used 229\nTCP: inuse 4 orphan 0 tw 4 alloc 17 mem 3 new 9\nFRAG: inuse 0 memory 5\n",
+            ),
             ("proc/net/sockstat6", "TCP6: inuse 17\n"),
         ];
         let want = format!(

@@ -96,7 +96,9 @@ mod tests {
     fn good() {
         let v4 = format!("{HEAD}{}{}", socket("00000010:00000100"), socket("00000001:00000002"));
         let want = |ip: &str, rx: u32, tx: u32| {
-            format!("node_udp_queues{{ip=\"{ip}\",queue=\"rx\"}} {rx}\nnode_udp_queues{{ip=\"{ip}\",queue=\"tx\"}} {tx}\n")
+            format!(
+                "node_udp_queues{{ip=\"{ip}\",queue=\"rx\"}} {rx}\nnode_udp_queues{{ip=\"{ip}\",queue=\"tx\"}} {tx}\n"
+            )
         };
         assert_eq!(page_of(&ROW, &[("proc/net/udp", &v4)], &[]), (want("v4", 258, 17), vec![]));
         let both = [("proc/net/udp", HEAD), ("proc/net/udp6", &v4)];

@@ -77,9 +77,8 @@ fn enforce_of(mount: &Path) -> KeptAttr {
 }
 
 fn is_selinuxfs(path: &Path) -> bool {
-    rustix::fs::statfs(path).is_ok_and(|stat| {
-        stat.f_type as u64 & 0xffff_ffff == SELINUX_MAGIC && stat.f_flags as u64 & READ_ONLY == 0
-    })
+    rustix::fs::statfs(path)
+        .is_ok_and(|stat| stat.f_type as u64 & 0xffff_ffff == SELINUX_MAGIC && stat.f_flags as u64 & READ_ONLY == 0)
 }
 
 /// Looks through the mount table, once: it may be long, and few kernels have selinuxfs at all.
@@ -104,7 +103,8 @@ fn mount_points(mounts: &[u8]) -> Vec<PathBuf> {
 
 /// The value of `SELINUX=`; what is not understood means disabled, as it does to the library.
 fn config_mode(text: &[u8]) -> f64 {
-    let value = |line: &[u8]| Some(line.trim_ascii().strip_prefix(b"SELINUX")?.trim_ascii().strip_prefix(b"=")?.to_vec());
+    let value =
+        |line: &[u8]| Some(line.trim_ascii().strip_prefix(b"SELINUX")?.trim_ascii().strip_prefix(b"=")?.to_vec());
     match lines(text).find_map(|(_, line)| value(line)).unwrap_or_default().trim_ascii() {
         b"enforcing" => 1.0,
         b"permissive" => 0.0,

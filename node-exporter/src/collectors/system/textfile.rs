@@ -203,7 +203,9 @@ impl Plan {
         // The first help text that a file gives for a name, and the first description that is exported.
         let mut given: HashMap<&str, &str> = HashMap::new();
         let mut first: BTreeMap<&str, (String, &Family)> = BTreeMap::new();
-        for (file, stamp, path, families) in good.iter().map(|(at, stamp, file, families)| (at, stamp, file.path(), families)) {
+        for (file, stamp, path, families) in
+            good.iter().map(|(at, stamp, file, families)| (at, stamp, file.path(), families))
+        {
             for (at, family) in families.iter().enumerate() {
                 let mut complain = |what: &str| {
                     plan.complaints.insert((format!("{}: {}: {what}", path.display(), family.name), Some(*stamp)));
@@ -281,11 +283,8 @@ mod tests {
             assert!(cx.faults().is_empty());
             self.page.finish();
             let mut out = Vec::new();
-            common::exposition::Merge::default().write(
-                &[&self.page],
-                common::exposition::Format::Text,
-                &mut |piece| out.extend_from_slice(piece),
-            );
+            common::exposition::Merge::default()
+                .write(&[&self.page], common::exposition::Format::Text, &mut |piece| out.extend_from_slice(piece));
             let root = format!("{}/", self.dir.path().display());
             let out = String::from_utf8(out).unwrap().replace(&root, "");
             let out = out.lines().filter(|line| {

@@ -27,13 +27,11 @@ const FREQUENCY: Desc = Desc::gauge(
 const MAXERROR: Desc = Desc::gauge("node_timex_maxerror_seconds", "Largest error the clock can have.", &[]);
 const ESTERROR: Desc = Desc::gauge("node_timex_estimated_error_seconds", "Error the clock probably has.", &[]);
 const STATUS: Desc = Desc::gauge("node_timex_status", "Status bits of the clock discipline (STA_*).", &[]);
-const CONSTANT: Desc =
-    Desc::gauge("node_timex_loop_time_constant", "Time constant of the phase-locked loop.", &[]);
+const CONSTANT: Desc = Desc::gauge("node_timex_loop_time_constant", "Time constant of the phase-locked loop.", &[]);
 const TICK: Desc = Desc::gauge("node_timex_tick_seconds", "Time between two ticks of the clock.", &[]);
 const PPS_FREQUENCY: Desc =
     Desc::gauge("node_timex_pps_frequency_hertz", "Frequency of the pulse-per-second signal.", &[]);
-const PPS_JITTER: Desc =
-    Desc::gauge("node_timex_pps_jitter_seconds", "Jitter of the pulse-per-second signal.", &[]);
+const PPS_JITTER: Desc = Desc::gauge("node_timex_pps_jitter_seconds", "Jitter of the pulse-per-second signal.", &[]);
 const PPS_SHIFT: Desc =
     Desc::gauge("node_timex_pps_shift_seconds", "Interval of the pulse-per-second calibration.", &[]);
 const PPS_STABILITY: Desc =

@@ -50,7 +50,12 @@ impl Family {
         keys.sort_unstable();
         keys.dedup();
         if keys.len().saturating_mul(parsed.samples.len()) > MOST_VALUES {
-            return Err(format!("{}: {} labels in {} series are too many", parsed.name, keys.len(), parsed.samples.len()));
+            return Err(format!(
+                "{}: {} labels in {} series are too many",
+                parsed.name,
+                keys.len(),
+                parsed.samples.len()
+            ));
         }
         let keys: Vec<String> = keys.into_iter().map(str::to_owned).collect();
         let mut samples: Vec<&ParsedSample> = parsed.samples.iter().collect();
