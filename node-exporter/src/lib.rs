@@ -5,8 +5,13 @@
 pub mod collectors;
 pub mod fs;
 pub mod kernel;
+
 #[cfg(test)]
-pub mod testing;
+pub(crate) mod rig;
+#[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use common::app::{Program, web_flags};
 use common::error::ConfigError;

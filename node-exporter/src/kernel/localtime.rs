@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 /// range.
 #[expect(unsafe_code, reason = "localtime_r has no safe wrapper")]
 pub fn zone_at(seconds: i64) -> Option<(i64, Vec<u8>)> {
-    let time = libc::time_t::from(seconds);
+    let time: libc::time_t = seconds;
     let mut parts = MaybeUninit::<libc::tm>::zeroed();
     // SAFETY: both pointers are valid for the call, and the result is looked at only where it was filled in. The zone
     // is read from the environment, which this program never changes after its start. The abbreviation is a C string
@@ -18,7 +18,7 @@ pub fn zone_at(seconds: i64) -> Option<(i64, Vec<u8>)> {
         }
         let parts = parts.assume_init();
         let name = if parts.tm_zone.is_null() { c"" } else { CStr::from_ptr(parts.tm_zone) };
-        Some((i64::from(parts.tm_gmtoff), name.to_bytes().to_vec()))
+        Some((parts.tm_gmtoff, name.to_bytes().to_vec()))
     }
 }
 

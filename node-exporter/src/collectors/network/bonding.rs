@@ -121,7 +121,8 @@ fn follow<T>(known: &mut Vec<T>, names: &[u8], name_of: impl Fn(&T) -> &Vec<u8>,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Rig, page_of};
+    use crate::rig::Rig;
+    use crate::samples::samples_of;
 
     const TREE: &[(&str, &str)] = &[
         ("sys/class/net/bonding_masters", "bond1 bond0\n"),
@@ -136,14 +137,14 @@ mod tests {
 
     #[test]
     fn good() {
-        assert_eq!(page_of(&ROW, TREE, &[]), (WANT.to_owned(), vec![]));
-        assert_eq!(page_of(&ROW, &[], &[]), (String::new(), vec!["no data: bonding is not loaded".to_owned()]));
-        assert_eq!(page_of(&ROW, &[("sys/class/net/bonding_masters", "\n")], &[]), (String::new(), vec![]));
+        assert_eq!(samples_of(&ROW, TREE, &[]), (WANT.to_owned(), vec![]));
+        assert_eq!(samples_of(&ROW, &[], &[]), (String::new(), vec!["no data: bonding is not loaded".to_owned()]));
+        assert_eq!(samples_of(&ROW, &[("sys/class/net/bonding_masters", "\n")], &[]), (String::new(), vec![]));
     }
 
     #[test]
     fn what_left_costs_itself() {
-        let (page, errors) = page_of(&ROW, TREE.get(..3).unwrap(), &[]);
+        let (page, errors) = samples_of(&ROW, TREE.get(..3).unwrap(), &[]);
         assert_eq!(page, "node_bonding_slaves{master=\"bond0\"} 2\n");
         let want = ["a member left its bond during the scrape", "a bond left during the scrape"];
         assert_eq!(errors, want);
@@ -152,10 +153,10 @@ mod tests {
     #[test]
     fn lists_are_followed() {
         let mut rig = Rig::new(&ROW, TREE, &[]);
-        assert_eq!(rig.scrape().0, WANT);
+        assert_eq!(rig.samples(), WANT);
         rig.plant(&[("sys/class/net/bond0/bonding/slaves", "eth0\n"), ("sys/class/net/bonding_masters", "bond0\n")]);
         let want = "node_bonding_active{master=\"bond0\"} 1\nnode_bonding_slaves{master=\"bond0\"} 1\n";
-        assert_eq!(rig.scrape(), (want.to_owned(), vec![]));
+        assert_eq!(rig.samples(), want);
     }
 
     #[test]
@@ -166,6 +167,6 @@ mod tests {
             ("sys/class/net/b/lower_x/bonding_slave/mii_status", "\u{1}\u{2}"),
         ];
         let want = "node_bonding_active{master=\"b\"} 0\nnode_bonding_slaves{master=\"b\"} 1\n";
-        assert_eq!(page_of(&ROW, &tree, &[]), (want.to_owned(), vec![]));
+        assert_eq!(samples_of(&ROW, &tree, &[]), (want.to_owned(), vec![]));
     }
 }

@@ -132,7 +132,7 @@ fn parse(text: &[u8]) -> Result<Option<Stat>, BadField> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::page_of;
+    use crate::samples::samples_of;
 
     const COUNT: (&str, &str) = ("proc/sys/net/netfilter/nf_conntrack_count", "123\n");
     const MAX: (&str, &str) = ("proc/sys/net/netfilter/nf_conntrack_max", "65536\n");
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn good() {
         let stat = format!("{HEAD}{}{}", cpu(0, 17), cpu(0x10, 16));
-        let (page, errors) = page_of(&ROW, &[COUNT, MAX, (STAT, &stat)], &[]);
+        let (page, errors) = samples_of(&ROW, &[COUNT, MAX, (STAT, &stat)], &[]);
         let want = "node_nf_conntrack_entries 123\nnode_nf_conntrack_entries_limit 65536\n\
             node_nf_conntrack_stat_drop 36\nnode_nf_conntrack_stat_early_drop 38\nnode_nf_conntrack_stat_found 20\n\
             node_nf_conntrack_stat_ignore 26\nnode_nf_conntrack_stat_insert 32\n\
@@ -159,12 +159,12 @@ mod tests {
     #[test]
     fn what_is_missing_costs_what_comes_after() {
         let limits = "node_nf_conntrack_entries 123\nnode_nf_conntrack_entries_limit 65536\n";
-        let (page, errors) = page_of(&ROW, &[COUNT, MAX], &[]);
+        let (page, errors) = samples_of(&ROW, &[COUNT, MAX], &[]);
         assert_eq!(page, limits);
         assert_eq!(errors, ["no data: this kernel has no /proc/net/stat/nf_conntrack"]);
-        let (page, errors) = page_of(&ROW, &[MAX], &[]);
+        let (page, errors) = samples_of(&ROW, &[MAX], &[]);
         assert_eq!((page.as_str(), errors.len()), ("", 1));
-        assert_eq!(page_of(&ROW, &[COUNT, MAX, (STAT, HEAD)], &[]), (limits.to_owned(), vec![]));
+        assert_eq!(samples_of(&ROW, &[COUNT, MAX, (STAT, HEAD)], &[]), (limits.to_owned(), vec![]));
     }
 
     #[test]
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(error(&format!("head\n{garbage}")), "2: counter: expected a hexadecimal number, found \"xyz\"");
         assert_eq!(parse(b""), Ok(None));
         let bad = ("proc/sys/net/netfilter/nf_conntrack_count", "many\n");
-        let (page, errors) = page_of(&ROW, &[bad, MAX, (STAT, HEAD)], &[]);
+        let (page, errors) = samples_of(&ROW, &[bad, MAX, (STAT, HEAD)], &[]);
         assert_eq!(page, "node_nf_conntrack_entries_limit 65536\n");
         assert!(errors[0].ends_with("nf_conntrack_count:1: entries: expected a whole number, found \"many\""));
     }

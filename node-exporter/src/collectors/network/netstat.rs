@@ -111,21 +111,19 @@ impl Layout {
     fn encode(&self, number: u32, values: &[u8], cx: &mut Vec<BadField>, page: &mut Page) {
         let mut selected = self.selected.iter();
         let mut next = selected.next();
-        let mut n_words = 0;
         let same = Words::of(values).next() == Words::of(&self.names).next();
         if !same || Words::of(values).count() != self.n_words {
             return cx.push(BadField::new(number, "counters", "a value for each name", values));
         }
-        for word in Words::of(values) {
+        for (position, word) in Words::of(values).enumerate() {
             if let Some((at, family)) = next
-                && *at == n_words
+                && *at == position
             {
                 if let Err(bad) = family.sample(number, word, page) {
                     cx.push(bad);
                 }
                 next = selected.next();
             }
-            n_words += 1;
         }
     }
 }
@@ -218,7 +216,8 @@ fn family_of(name: &[u8], fields: &mut Filter) -> Option<Family> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Rig, page_of};
+    use crate::rig::Rig;
+    use crate::samples::samples_of;
 
     const NETSTAT: (&str, &str) = (
         "proc/net/netstat",
@@ -234,19 +233,19 @@ mod tests {
         let want = "node_netstat_Ip6_InOctets 7\nnode_netstat_IpExt_InOctets 6.28639697e+09\n\
             node_netstat_Ip_Forwarding 1\nnode_netstat_TcpExt_SyncookiesSent 1\nnode_netstat_TcpExt_TCPTimeouts 115\n\
             node_netstat_Tcp_InErrs 5\nnode_netstat_UdpLite6_InErrors 9\n";
-        assert_eq!(page_of(&ROW, &tree, &[]), (want.to_owned(), vec![]));
+        assert_eq!(samples_of(&ROW, &tree, &[]), (want.to_owned(), vec![]));
         let all = [("collector.netstat.fields", "^Tcp_")];
-        assert_eq!(page_of(&ROW, &tree, &all).0, "node_netstat_Tcp_InErrs 5\nnode_netstat_Tcp_MaxConn -1\n");
+        assert_eq!(samples_of(&ROW, &tree, &all).0, "node_netstat_Tcp_InErrs 5\nnode_netstat_Tcp_MaxConn -1\n");
     }
 
     #[test]
     fn a_bad_part_costs_itself() {
-        let (page, errors) = page_of(&ROW, &[("proc/net/netstat", "TcpExt: ListenDrops\nTcpExt: 1\n")], &[]);
+        let (page, errors) = samples_of(&ROW, &[("proc/net/netstat", "TcpExt: ListenDrops\nTcpExt: 1\n")], &[]);
         assert_eq!(page, "node_netstat_TcpExt_ListenDrops 1\n");
         assert_eq!(errors, ["proc/net/snmp: No such file or directory (os error 2)"]);
 
         let bad = "Tcp: InErrs InSegs\nTcp: 5\nUdp: NoPorts InErrors\nUdp: x 2\nIcmp: InMsgs\n";
-        let (page, errors) = page_of(
+        let (page, errors) = samples_of(
             &ROW,
             &[("proc/net/snmp", bad), NETSTAT, ("proc/net/snmp6", "Ip6InOctets -x\n")],
             &[("collector.netstat.fields", "^(Tcp|Udp|Ip6|Icmp)_")],
@@ -265,7 +264,7 @@ mod tests {
     fn garbage() {
         let noise = "\u{1}\u{2} x\n\n: a\n: 1\nA{b: c\nA{b: 1\n";
         let tree = [("proc/net/netstat", noise), ("proc/net/snmp", ""), ("proc/net/snmp6", "6 1\n\u{1}6\u{2} 3\n")];
-        let (page, _) = page_of(&ROW, &tree, &[("collector.netstat.fields", "")]);
+        let (page, _) = samples_of(&ROW, &tree, &[("collector.netstat.fields", "")]);
         assert_eq!(page, "node_netstat_6_ 1\n");
     }
 
@@ -277,7 +276,7 @@ mod tests {
             &[NETSTAT, SNMP, snmp6("Ip6a 1\nIp6c 3\nIp6d 4\n")],
             &[("collector.netstat.fields", "^Ip6")],
         );
-        let names = |rig: &mut Rig| rig.scrape().0.replace("node_netstat_Ip6_", "").replace('\n', ",");
+        let names = |rig: &mut Rig| rig.samples().replace("node_netstat_Ip6_", "").replace('\n', ",");
         assert_eq!(names(rig), "a 1,c 3,d 4,");
         rig.plant(&[snmp6("Ip6a 1\nIp6b 2\nIp6c 3\nIp6d 4\n")]);
         assert_eq!(names(rig), "a 1,b 2,c 3,d 4,");

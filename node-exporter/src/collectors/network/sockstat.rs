@@ -159,7 +159,7 @@ impl Families {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::page_of;
+    use crate::samples::samples_of;
 
     #[test]
     fn good() {
@@ -177,14 +177,14 @@ mod tests {
              node_sockstat_sockets_used 229\n",
             3 * rustix::param::page_size()
         );
-        assert_eq!(page_of(&ROW, &tree, &[]), (want, vec![]));
-        assert_eq!(page_of(&ROW, &[], &[]), (String::new(), vec![]));
+        assert_eq!(samples_of(&ROW, &tree, &[]), (want, vec![]));
+        assert_eq!(samples_of(&ROW, &[], &[]), (String::new(), vec![]));
     }
 
     #[test]
     fn a_bad_line_costs_itself() {
         let text = "sockets: used x\nUDP: inuse 1 mem\nTCP inuse 4\n\nRAW: inuse 3";
-        let (page, errors) = page_of(&ROW, &[("proc/net/sockstat", text)], &[]);
+        let (page, errors) = samples_of(&ROW, &[("proc/net/sockstat", text)], &[]);
         assert_eq!(page, "node_sockstat_RAW_inuse 3\n");
         let want = [
             "proc/net/sockstat:1: sockets: expected a whole number, found \"x\"",

@@ -80,7 +80,7 @@ fn parse(text: &[u8]) -> Result<Queues, BadField> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::page_of;
+    use crate::samples::samples_of;
 
     const HEAD: &str = "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout \
         inode ref pointer drops            \n";
@@ -100,16 +100,16 @@ mod tests {
                 "node_udp_queues{{ip=\"{ip}\",queue=\"rx\"}} {rx}\nnode_udp_queues{{ip=\"{ip}\",queue=\"tx\"}} {tx}\n"
             )
         };
-        assert_eq!(page_of(&ROW, &[("proc/net/udp", &v4)], &[]), (want("v4", 258, 17), vec![]));
+        assert_eq!(samples_of(&ROW, &[("proc/net/udp", &v4)], &[]), (want("v4", 258, 17), vec![]));
         let both = [("proc/net/udp", HEAD), ("proc/net/udp6", &v4)];
-        assert_eq!(page_of(&ROW, &both, &[]), (want("v4", 0, 0) + &want("v6", 258, 17), vec![]));
-        assert_eq!(page_of(&ROW, &[], &[]).1, ["no data: this kernel has neither udp nor udp6"]);
+        assert_eq!(samples_of(&ROW, &both, &[]), (want("v4", 0, 0) + &want("v6", 258, 17), vec![]));
+        assert_eq!(samples_of(&ROW, &[], &[]).1, ["no data: this kernel has neither udp nor udp6"]);
     }
 
     #[test]
     fn a_bad_file_costs_itself() {
         let bad = format!("{HEAD}{}", socket("00000010"));
-        let (page, errors) = page_of(&ROW, &[("proc/net/udp", &bad), ("proc/net/udp6", HEAD)], &[]);
+        let (page, errors) = samples_of(&ROW, &[("proc/net/udp", &bad), ("proc/net/udp6", HEAD)], &[]);
         assert_eq!(page.lines().count(), 2);
         assert!(errors[0].ends_with("2: tx_queue:rx_queue: expected two hexadecimal numbers, found \"00000010\""));
     }

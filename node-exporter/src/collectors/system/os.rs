@@ -134,8 +134,11 @@ fn parse(text: &[u8]) -> Release {
     release
 }
 
-/// Key and value of a line; `None` for blank lines and comments.
-fn assignment(number: u32, line: &[u8]) -> Result<Option<(&[u8], Vec<u8>)>, BadField> {
+/// A key and its value.
+type Assignment<'t> = (&'t [u8], Vec<u8>);
+
+/// The assignment of a line; `None` for blank lines and comments.
+fn assignment(number: u32, line: &[u8]) -> Result<Option<Assignment<'_>>, BadField> {
     let line = line.trim_ascii();
     if line.is_empty() || line.starts_with(b"#") {
         return Ok(None);
@@ -247,7 +250,8 @@ fn midnight(date: &[u8]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Rig, page_of};
+    use crate::rig::Rig;
+    use crate::samples::samples_of;
 
     const ETC: &str = "root/etc/os-release";
 
@@ -259,27 +263,27 @@ mod tests {
             name=\"Debian GNU/Linux\",pretty_name=\"\",variant=\"\",variant_id=\"server\",version=\"22 (x)\",\
             version_codename=\"\",version_id=\"22.10.3\"} 1\nnode_os_support_end_timestamp_seconds 1.7091648e+09\n\
             node_os_version{id=\"debian\",id_like=\"\",name=\"Debian GNU/Linux\"} 22.1\n";
-        assert_eq!(page_of(&ROW, &[(ETC, text)], &[]), (want.to_owned(), vec![]));
-        let (page, errors) = page_of(&ROW, &[("root/usr/lib/os-release", text)], &[]);
+        assert_eq!(samples_of(&ROW, &[(ETC, text)], &[]), (want.to_owned(), vec![]));
+        let (page, errors) = samples_of(&ROW, &[("root/usr/lib/os-release", text)], &[]);
         assert_eq!((page.as_str(), errors), (want, vec![]));
-        assert_eq!(page_of(&ROW, &[], &[]), (String::new(), vec!["no data: no os-release".to_owned()]));
+        assert_eq!(samples_of(&ROW, &[], &[]), (String::new(), vec!["no data: no os-release".to_owned()]));
     }
 
     #[test]
     fn an_upgrade_is_noticed() {
         let mut rig = Rig::new(&ROW, &[(ETC, "VERSION_ID=12\n")], &[]);
-        assert!(rig.scrape().0.contains("version_id=\"12\"} 1"));
+        assert!(rig.samples().contains("version_id=\"12\"} 1"));
         rig.plant(&[(ETC, "VERSION_ID=13\n")]);
-        assert!(rig.scrape().0.contains("version_id=\"13\"} 1"));
+        assert!(rig.samples().contains("version_id=\"13\"} 1"));
         rig.remove(ETC);
         rig.plant(&[("root/etc/os-release/", "")]);
-        assert_eq!(rig.scrape(), (String::new(), vec!["root/etc/os-release: expected a regular file".to_owned()]));
+        assert_eq!(rig.samples(), "! root/etc/os-release: expected a regular file\n");
     }
 
     #[test]
     fn a_bad_line_costs_itself() {
         let text = "ID=a\nNAME=\"b\nnonsense\nSUPPORT_END=2023-02-29\n-=3\nVERSION_ID=7.9.2009\n";
-        let (page, errors) = page_of(&ROW, &[(ETC, text)], &[]);
+        let (page, errors) = samples_of(&ROW, &[(ETC, text)], &[]);
         assert!(page.ends_with("node_os_version{id=\"a\",id_like=\"\",name=\"\"} 7.9\n"), "{page}");
         assert_eq!(page.lines().count(), 2);
         let want = [

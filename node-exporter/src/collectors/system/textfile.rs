@@ -257,7 +257,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::plant;
+    use crate::rig::plant;
     use std::time::{Duration, Instant};
 
     struct Rig {

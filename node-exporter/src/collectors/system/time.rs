@@ -99,7 +99,7 @@ fn names_a_zone(tz: &str, is_file: &dyn Fn(&Path) -> bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::page_of;
+    use crate::samples::samples_of;
 
     const TREE: &[(&str, &str)] = &[
         ("sys/devices/system/clocksource/clocksource10/available_clocksource", "hpet\n"),
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn good() {
-        let (page, errors) = page_of(&ROW, TREE, &[]);
+        let (page, errors) = samples_of(&ROW, TREE, &[]);
         let want = [
             r#"available_info{clocksource="acpi_pm",device="0"} 1"#,
             r#"available_info{clocksource="hpet",device="1"} 1"#,
@@ -129,11 +129,11 @@ mod tests {
 
     #[test]
     fn a_missing_file_costs_itself() {
-        let (page, errors) = page_of(&ROW, TREE.get(1..4).unwrap(), &[]);
+        let (page, errors) = samples_of(&ROW, TREE.get(1..4).unwrap(), &[]);
         assert_eq!(sources(&page).len(), 4);
         assert_eq!(errors.len(), 1);
         assert!(errors[0].contains("clocksource10/available_clocksource: No such file"), "{errors:?}");
-        assert_eq!(page_of(&ROW, &[], &[]).1, Vec::<String>::new());
+        assert_eq!(samples_of(&ROW, &[], &[]).1, Vec::<String>::new());
     }
 
     #[test]

@@ -95,11 +95,11 @@ fn encode(state: i32, timex: &libc::timex, page: &mut Page) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::page_of;
+    use crate::samples::samples_of;
 
     #[test]
     fn every_figure_or_none() {
-        let (page, errors) = page_of(&ROW, &[], &[]);
+        let (page, errors) = samples_of(&ROW, &[], &[]);
         let n = page.lines().filter(|line| !line.starts_with('#')).count();
         // Some sandboxes forbid the call.
         assert!((n, errors.len()) == (17, 0) || (n, errors.len()) == (0, 1), "{page}{errors:?}");

@@ -34,11 +34,11 @@ impl Collector for Uname {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::page_of;
+    use crate::samples::samples_of;
 
     #[test]
     fn one_series_with_all_labels() {
-        let (page, errors) = page_of(&ROW, &[], &[]);
+        let (page, errors) = samples_of(&ROW, &[], &[]);
         assert!(page.starts_with("# TYPE node_uname_info gauge\nnode_uname_info{domainname=\""), "{page}");
         assert!(page.contains(",sysname=\"Linux\",version=\"") && page.ends_with("\"} 1\n"), "{page}");
         assert!(errors.is_empty(), "{errors:?}");
