@@ -7,11 +7,11 @@ pub mod fs;
 pub mod kernel;
 
 #[cfg(test)]
-pub(crate) mod rig;
+pub mod rig;
 #[cfg(test)]
-pub(crate) mod samples;
+pub mod samples;
 #[cfg(test)]
-pub(crate) mod testing;
+pub mod testing;
 
 use common::app::{Program, web_flags};
 use common::error::ConfigError;

@@ -133,6 +133,6 @@ mod tests {
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
         assert_eq!(read(&mut file).unwrap_err(), "expected a regular file");
-        assert_eq!(reads, 4);
+        assert_eq!(reads, 3);
     }
 }
