@@ -12,17 +12,28 @@ mod system;
 
 /// All collectors, by name.
 pub static COLLECTORS: &[&Row] = &[
+    &network::bonding::ROW,
+    &network::conntrack::ROW,
     &processor::cpu::ROW,
     &processor::cpufreq::ROW,
     &system::entropy::ROW,
     &system::filefd::ROW,
     &system::loadavg::ROW,
     &memory::meminfo::ROW,
+    &network::netstat::ROW,
+    &system::os::ROW,
     &system::pressure::ROW,
     &processor::schedstat::ROW,
+    &system::selinux::ROW,
+    &network::sockstat::ROW,
     &network::softnet::ROW,
     &processor::stat::ROW,
+    &system::textfile::ROW,
     &hardware::thermal_zone::ROW,
+    &system::time::ROW,
+    &system::timex::ROW,
+    &network::udp_queues::ROW,
+    &system::uname::ROW,
     &memory::vmstat::ROW,
 ];
 
