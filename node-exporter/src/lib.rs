@@ -2,3 +2,8 @@
 
 pub mod collectors;
 pub mod fs;
+
+#[cfg(test)]
+pub(crate) mod rig;
+#[cfg(test)]
+pub(crate) mod testing;
