@@ -81,4 +81,9 @@ impl Scrape {
     pub fn faults(&self) -> &[CollectError] {
         &self.faults
     }
+
+    /// What failed, at the end of the scrape.
+    pub fn into_faults(self) -> Vec<CollectError> {
+        self.faults
+    }
 }

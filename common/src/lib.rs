@@ -1,5 +1,11 @@
 //! What all exporters of the suite share. Each module's header says what it is for.
+//!
+//! Dependencies point downward: errors and fields at the bottom, then the page, the scrape, the command line, the web
+//! face, and the life of a program on top.
 
+pub mod app;
+pub mod build_info;
+pub mod cli;
 pub mod collector;
 pub mod crew;
 pub mod error;
@@ -7,3 +13,13 @@ pub mod exposition;
 pub mod fields;
 pub mod filter;
 pub mod flags;
+pub mod gzip;
+pub mod host;
+pub mod http;
+pub mod instruments;
+mod landing;
+pub mod log;
+pub mod negotiate;
+pub mod process;
+pub mod scrape;
+pub mod web;

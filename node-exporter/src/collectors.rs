@@ -12,8 +12,17 @@ mod system;
 
 /// All collectors, by name.
 pub static COLLECTORS: &[&Row] = &[
-    &system::loadavg::ROW, //
+    &storage::diskstats::ROW,
+    &hardware::dmi::ROW,
+    &hardware::edac::ROW,
+    &hardware::hwmon::ROW,
+    &system::loadavg::ROW,
+    &storage::mdadm::ROW,
+    &storage::nvme::ROW,
+    &hardware::powersupplyclass::ROW,
+    &hardware::rapl::ROW,
     &hardware::thermal_zone::ROW,
+    &hardware::watchdog::ROW,
 ];
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
 //! Everything the node exporter is but its `main`.
+//!
+//! [`collectors`] is the table, one file per collector below it; [`fs`] reads the kernel's files for them.
 
 pub mod collectors;
 pub mod fs;
@@ -7,3 +9,34 @@ pub mod fs;
 pub(crate) mod rig;
 #[cfg(test)]
 pub(crate) mod testing;
+
+use common::app::{Program, web_flags};
+use common::error::ConfigError;
+use common::flags::{Args, Flag};
+
+static WEB: [Flag; 10] = web_flags(":9100");
+
+/// The node exporter as the shared life of a program knows it.
+pub static PROGRAM: Program = Program {
+    name: "node-exporter",
+    exporter: "node_exporter",
+    prefix: "node",
+    title: "Node Exporter",
+    about: "Prometheus exporter for hardware and kernel of a Linux node.",
+    web_flags: &WEB,
+    flags: &[("Paths", fs::FLAGS)],
+    rows: collectors::COLLECTORS,
+    planned: &[],
+    check,
+};
+
+/// The host's trees must be there.
+fn check(args: &Args) -> Vec<ConfigError> {
+    let missing = |flag: &&str| !fs::is_dir(std::path::Path::new(args.text(flag)));
+    let message = |flag: &str| format!("--{flag}: expected a directory, found {:?}", args.text(flag));
+    ["path.procfs", "path.sysfs"]
+        .iter()
+        .filter(|flag| missing(flag))
+        .map(|flag| ConfigError::new(message(flag)))
+        .collect()
+}

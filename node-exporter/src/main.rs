@@ -1,1 +1,8 @@
-fn main() {}
+//! The node exporter: hardware and kernel of a Linux node for Prometheus.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    node_exporter::fs::raise_descriptor_limit();
+    common::app::main(&node_exporter::PROGRAM)
+}

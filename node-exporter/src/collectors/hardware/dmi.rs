@@ -21,7 +21,8 @@ pub(in crate::collectors) const ROW: Row = Row::on("dmi", "maker and firmware, /
 });
 
 const INFO: &str = "node_dmi_info";
-const INFO_HELP: &str = "Always 1; the labels give who made the machine, its parts and its firmware, as far as they may be read.";
+const INFO_HELP: &str =
+    "Always 1; the labels give who made the machine, its parts and its firmware, as far as they may be read.";
 
 /// Labels in the order of the bytes, each of the name of its file but for the last.
 const LABELS: &[&str] = &[

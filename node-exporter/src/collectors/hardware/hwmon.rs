@@ -56,8 +56,11 @@ const MOST_THREADS: usize = 8;
 /// What chips get that were too late the last time, so that they do not delay each scrape to its end.
 const SECOND_CHANCE: Duration = Duration::from_secs(1);
 
-const CHIP_NAMES: Desc =
-    Desc::gauge("node_hwmon_chip_names", "Always 1; the labels give the name that the driver has.", &["chip", "chip_name"]);
+const CHIP_NAMES: Desc = Desc::gauge(
+    "node_hwmon_chip_names",
+    "Always 1; the labels give the name that the driver has.",
+    &["chip", "chip_name"],
+);
 const SENSOR_LABEL: Desc = Desc::gauge(
     "node_hwmon_sensor_label",
     "Always 1; the labels give what the driver or the board calls the sensor.",
@@ -179,7 +182,8 @@ impl Hwmon {
                 entry.label = label;
             }
         }
-        self.order = (0..entries.len()).filter(|&at| entries.get(at).is_some_and(|(_, e)| !e.label.is_empty())).collect();
+        self.order =
+            (0..entries.len()).filter(|&at| entries.get(at).is_some_and(|(_, e)| !e.label.is_empty())).collect();
         self.order.sort_by(|a, b| {
             let label = |at: &usize| entries.get(*at).map(|(_, entry)| &entry.label);
             label(a).cmp(&label(b))
@@ -200,7 +204,8 @@ impl Hwmon {
         chip.fresh = fresh;
         let entries = self.entries.known_mut();
         // A chip that was late may have been unplugged or renamed meanwhile; then nobody wants it.
-        if let Some((_, entry)) = entries.iter_mut().find(|(_, entry)| entry.id == chip.id && entry.label == chip.label) {
+        if let Some((_, entry)) = entries.iter_mut().find(|(_, entry)| entry.id == chip.id && entry.label == chip.label)
+        {
             entry.chip = Some(chip);
         }
     }
@@ -278,7 +283,8 @@ fn label(chip: &Naming<'_>, all: &[Naming<'_>]) -> Vec<u8> {
 
 /// `bus_device` from the resolved path of the device, else the driver's name, else the name of the node.
 fn base_name(device: Option<&Path>, driver_name: &[u8], node: impl FnOnce() -> PathBuf) -> Vec<u8> {
-    let last = |path: Option<&Path>| path.and_then(Path::file_name).map(|name| clean(name.as_bytes())).unwrap_or_default();
+    let last =
+        |path: Option<&Path>| path.and_then(Path::file_name).map(|name| clean(name.as_bytes())).unwrap_or_default();
     let (bus, name) = (last(device.and_then(Path::parent)), last(device));
     match (bus.is_empty(), name.is_empty()) {
         (false, false) => [&bus, &b"_"[..], &name].concat(),
@@ -383,7 +389,9 @@ impl Chip {
         for dir in [&self.device, &self.own] {
             // Of two names that mean the same, as `temp1_max` and `temp01_max`, the one further down the list wins.
             for (name, kind) in dir.entries().iter().rev() {
-                if *kind != EntryKind::Dir && let Some(attribute) = split_name(name) {
+                if *kind != EntryKind::Dir
+                    && let Some(attribute) = split_name(name)
+                {
                     found.push((attribute, dir.path().join(OsStr::from_bytes(name))));
                 }
             }
@@ -611,12 +619,16 @@ fn suffix(kind: SensorKind, property: &[u8]) -> (&'static str, &'static str, Sca
         (K::Temp, _) => ("_celsius", "Temperature, or a limit or setting of it, in degrees Celsius.", Scale::Milli),
         (K::Curr, _) => ("_amps", "Current, or a limit or setting of it, in amperes.", Scale::Milli),
         (K::Energy, _) => ("_joule_total", "Energy used since the counter began, in joules.", Scale::Micro),
-        (K::Power, b"accuracy") => ("", "Accuracy of the power meter, as the chip gives it, divided by a million.", Scale::Micro),
+        (K::Power, b"accuracy") => {
+            ("", "Accuracy of the power meter, as the chip gives it, divided by a million.", Scale::Micro)
+        }
         (K::Power, b"average_interval" | b"average_interval_min" | b"average_interval_max") => {
             ("_seconds", "Time over which power is averaged, or a limit of it, in seconds.", Scale::Milli)
         }
         (K::Power, _) => ("_watt", "Power, or a limit or setting of it, in watts.", Scale::Micro),
-        (K::Humidity, _) => ("", "Relative humidity: the milli-percent of the chip, divided by a million.", Scale::Micro),
+        (K::Humidity, _) => {
+            ("", "Relative humidity: the milli-percent of the chip, divided by a million.", Scale::Micro)
+        }
         (K::Fan, b"input" | b"min" | b"max" | b"target") => {
             ("_rpm", "Speed of the fan, or a limit or target of it, in turns per minute.", Scale::One)
         }

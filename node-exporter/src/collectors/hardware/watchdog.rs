@@ -129,5 +129,9 @@ const ATTRIBUTES: &[Attribute] = &[
     number("nowayout", "node_watchdog_nowayout", "Whether the watchdog cannot be stopped once it runs."),
     number("pretimeout", "node_watchdog_pretimeout_seconds", "Seconds before the timeout at which the watchdog warns."),
     number("timeleft", "node_watchdog_timeleft_seconds", "Seconds until the watchdog restarts the system."),
-    number("timeout", "node_watchdog_timeout_seconds", "Seconds without a sign of life after which it restarts the system."),
+    number(
+        "timeout",
+        "node_watchdog_timeout_seconds",
+        "Seconds without a sign of life after which it restarts the system.",
+    ),
 ];

@@ -1,0 +1,261 @@
+//! The life of a program: command line, log, collectors, sockets, service, end.
+//!
+//! A start that cannot succeed says why in one line per mistake and ends with status 1; everything after the start is
+//! survived.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
+
+use crate::cli::{self, Group, Parsed};
+use crate::collector::Row;
+use crate::error::ConfigError;
+use crate::exposition::Format;
+use crate::flags::{Args, Flag};
+use crate::host::Host;
+use crate::http::{Service, router};
+use crate::instruments::Instruments;
+use crate::scrape::{Engine, Request};
+use crate::web::{self, Bound, Limits, WebConfigFile, systemd};
+use crate::{build_info, log};
+
+/// What makes a program this one.
+pub struct Program {
+    /// Name of the binary, and of the program in its messages.
+    pub name: &'static str,
+    /// Name in `<exporter>_build_info` and in the version block.
+    pub exporter: &'static str,
+    /// First part of the names of the series about collectors.
+    pub prefix: &'static str,
+    /// Heading of the landing page.
+    pub title: &'static str,
+    /// One sentence about it.
+    pub about: &'static str,
+    /// The web flags; [`web_flags`] makes them for a port.
+    pub web_flags: &'static [Flag],
+    /// Flags of the program itself, with their heading.
+    pub flags: &'static [(&'static str, &'static [Flag])],
+    /// The collectors.
+    pub rows: &'static [&'static Row],
+    /// Collectors that the Go program has and this one does not have yet: their switches and flags are accepted, so
+    /// that a unit file goes on working, and a warning says what is missing.
+    pub planned: &'static [Planned],
+    /// Checks that concern several flags or the system, before anything is made.
+    pub check: fn(&Args) -> Vec<ConfigError>,
+}
+
+/// A collector that is not built yet.
+pub struct Planned {
+    /// Name in `--collector.<name>`.
+    pub name: &'static str,
+    /// Whether the Go program runs it without being asked.
+    pub on: bool,
+    /// Its flags.
+    pub flags: &'static [Flag],
+}
+
+/// The web flags of a program whose default address is `listen`, for example `:9100`.
+pub const fn web_flags(listen: &'static str) -> [Flag; 10] {
+    [
+        Flag::text("web.listen-address", listen, "Address to listen on: host:port, :port, vsock://:port. Repeatable.")
+            .repeatable(),
+        Flag::switch("web.systemd-socket", false, "Take the sockets from the service manager instead of binding them."),
+        Flag::text("web.config.file", "", "YAML file with TLS, users, headers and rate limit, as for all exporters."),
+        Flag::text("web.telemetry-path", "/metrics", "Path of the metrics."),
+        Flag::switch("web.disable-exporter-metrics", false, "Leave out promhttp_* and process_*."),
+        Flag::integer("web.max-requests", "40", "Scrapes answered at a time; 0 for any number."),
+        Flag::duration("scrape.timeout-offset", "500ms", "Kept back from the time limit that Prometheus sends."),
+        Flag::duration("scrape.default-timeout", "10s", "Time limit of a client that sends none."),
+        Flag::switch("once", false, "Print the page to standard output and end: 0, or 1 when a collector failed."),
+        Flag::integer("runtime.gomaxprocs", "1", "Accepted for old unit files, of no effect here.").hidden(),
+    ]
+}
+
+const COLLECTOR_FLAGS: &[Flag] =
+    &[Flag::switch("collector.disable-defaults", false, "Run only the collectors that are switched on by name.")];
+
+/// Runs `program` with the command line of this process.
+pub fn main(program: &'static Program) -> ExitCode {
+    match run(program, std::env::args_os().map(|word| word.to_string_lossy().into_owned())) {
+        Ok(code) => code,
+        Err(mistakes) => {
+            let mut stderr = std::io::stderr().lock();
+            for mistake in mistakes {
+                let _reader_gone = writeln!(stderr, "{}: error: {mistake}", program.name);
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(program: &'static Program, line: impl Iterator<Item = String>) -> Result<ExitCode, Vec<ConfigError>> {
+    let groups = groups(program);
+    let (args, warnings) = match cli::parse(program.name, program.about, &groups, line) {
+        Ok(Parsed::Run { args, warnings }) => (Arc::new(args), warnings),
+        Ok(Parsed::Help(text)) => return Ok(print(text.as_bytes())),
+        Ok(Parsed::Version) => {
+            return Ok(print(build_info::version_text(program.exporter, &Host::read().line()).as_bytes()));
+        }
+        Err(mistakes) => {
+            return Err(mistakes.into_iter().map(|e| ConfigError::new(format!("{e}, try --help"))).collect());
+        }
+    };
+    drop(groups);
+    log::init(&args);
+    let mut mistakes = (program.check)(&args);
+    let path = args.text("web.telemetry-path");
+    if !path.starts_with('/') || path.contains(['{', '}', '?', '#']) {
+        mistakes
+            .push(ConfigError::new(format!("--web.telemetry-path: expected a path such as /metrics, found {path:?}")));
+    }
+    let rows: Vec<&'static Row> =
+        program.rows.iter().copied().filter(|row| is_on(&args, switch_name(row.name), row.on)).collect();
+    let engine = match Engine::new(program.prefix, &rows, &args) {
+        Ok(engine) => engine,
+        Err(more) => {
+            mistakes.extend(more);
+            return Err(mistakes);
+        }
+    };
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    for planned in program.planned {
+        if args.given(switch_name(planned.name)) && args.on(switch_name(planned.name)) {
+            tracing::warn!(name = planned.name, "this collector is not part of this version yet: it gives no samples");
+        }
+    }
+    let service = service(program, &args, engine);
+    if args.on("once") { Ok(once(&service)) } else { serve(&service, &args) }
+}
+
+/// `collector.<name>`, made once per collector for the life of the process, which reads its command line once.
+fn switch_name(name: &'static str) -> &'static str {
+    use std::collections::HashMap;
+    use std::sync::{LazyLock, Mutex, PoisonError};
+    static NAMES: LazyLock<Mutex<HashMap<&'static str, &'static str>>> = LazyLock::new(Mutex::default);
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    names.entry(name).or_insert_with(|| Box::leak(format!("collector.{name}").into_boxed_str()))
+}
+
+fn is_on(args: &Args, switch: &str, default: bool) -> bool {
+    if args.given(switch) { args.on(switch) } else { default && !args.on("collector.disable-defaults") }
+}
+
+/// All flags of a program, as they stand in its help.
+pub fn groups(program: &'static Program) -> Vec<Group<'static>> {
+    let group =
+        |heading: &str, flags: &'static [Flag]| Group { heading: heading.to_owned(), flags: flags.iter().collect() };
+    let switch = |name: &'static str, on: bool, about: &'static str, hidden: bool| -> &'static Flag {
+        let flag = Flag::switch(switch_name(name), on, about);
+        // Once per collector and process: the table itself is static, its switches follow from it.
+        Box::leak(Box::new(if hidden { flag.hidden() } else { flag }))
+    };
+    let mut groups = vec![group("Web", program.web_flags), group("Log", log::FLAGS)];
+    groups.extend(program.flags.iter().map(|(heading, flags)| group(heading, flags)));
+    if program.rows.is_empty() {
+        return groups;
+    }
+    let mut switches = group("Collectors", COLLECTOR_FLAGS);
+    switches.flags.extend(program.rows.iter().map(|row| switch(row.name, row.on, row.about, false)));
+    switches.flags.extend(program.planned.iter().map(|row| switch(row.name, row.on, "Not built yet.", true)));
+    groups.push(switches);
+    for row in program.rows.iter().filter(|row| !row.flags.is_empty()) {
+        groups.push(group(&format!("Collector {}", row.name), row.flags));
+    }
+    let mut planned = Group { heading: "Collectors that are not built yet".to_owned(), flags: Vec::new() };
+    for flag in program.planned.iter().flat_map(|planned| planned.flags) {
+        planned.flags.push(if flag.hidden { flag } else { Box::leak(Box::new(flag.hidden())) });
+    }
+    groups.push(planned);
+    groups
+}
+
+fn service(program: &'static Program, args: &Args, engine: Engine) -> Arc<Service> {
+    let most = usize::try_from(args.integer("web.max-requests")).unwrap_or(0).min(Semaphore::MAX_PERMITS);
+    Arc::new(Service {
+        title: program.title,
+        about: program.about,
+        exporter: program.exporter,
+        metrics_path: args.text("web.telemetry-path").to_owned(),
+        engine,
+        instruments: (!args.on("web.disable-exporter-metrics")).then(Instruments::default),
+        slots: (most > 0).then(|| Semaphore::new(most)),
+        most_requests: most,
+        timeout_offset: args.duration("scrape.timeout-offset"),
+        default_timeout: args.duration("scrape.default-timeout"),
+    })
+}
+
+fn print(text: &[u8]) -> ExitCode {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Prints one page; fails when a collector could not do what it is there for.
+fn once(service: &Service) -> ExitCode {
+    let deadline = Instant::now() + service.default_timeout;
+    let request = Request { only: None, deadline, format: Format::Text, gzip: false };
+    let Some(answer) = service.engine.scrape(&request, |page| service.own_series(page)) else {
+        return ExitCode::FAILURE;
+    };
+    let printed = print(&answer.body);
+    if answer.complete { printed } else { ExitCode::FAILURE }
+}
+
+fn serve(service: &Arc<Service>, args: &Args) -> Result<ExitCode, Vec<ConfigError>> {
+    let fail = |e: &dyn std::fmt::Display| vec![ConfigError::new(e.to_string())];
+    let config = args.text("web.config.file");
+    let config = match config {
+        "" => None,
+        path => Some(Arc::new(WebConfigFile::open(Path::new(path)).map_err(|e| fail(&e))?)),
+    };
+    let bound: Vec<Bound> = match args.on("web.systemd-socket") {
+        true => systemd::sockets(),
+        false => web::bind(args.list("web.listen-address")),
+    }
+    .map_err(|e| fail(&e))?;
+    tracing::info!(
+        version = build_info::VERSION,
+        revision = build_info::REVISION,
+        host = Host::read().line(),
+        collectors = service.engine.names().join(","),
+        "Starting {}",
+        service.exporter
+    );
+    if rustix::process::geteuid().is_root() {
+        tracing::warn!("Running as root: an unprivileged user is enough, the README says what each capability buys");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .thread_name("scrape")
+        // Scrapes come every 15 to 60 seconds: their thread waits for the next one.
+        .thread_keep_alive(Duration::from_secs(300))
+        .thread_stack_size(512 << 10)
+        .max_blocking_threads(64)
+        .build()
+        .map_err(|e| fail(&e))?;
+    let served = runtime.block_on(async {
+        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let stop = async move {
+            tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+            tracing::info!("Stopping: running scrapes are finished first");
+        };
+        web::serve(bound, router(Arc::clone(service)), config, Limits::default(), stop).await
+    });
+    // A collector that is stuck in the kernel does not hold up the end.
+    runtime.shutdown_background();
+    served.map_err(|e| fail(&e))?;
+    Ok(ExitCode::SUCCESS)
+}

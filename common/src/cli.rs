@@ -1,0 +1,289 @@
+//! The command line: rows of flags become clap arguments, and what was typed becomes [`Args`].
+//!
+//! As with the Go exporters: `--flag=value` and `--flag value`, `--no-` for switches, a flag that is not repeatable
+//! may be typed once, `@file` stands for the lines of a file, and a mistake is one line on standard error that ends
+//! with `try --help`, exit status 1.
+
+use std::fmt::Write as _;
+
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::error::ConfigError;
+use crate::flags::{Args, Flag, Takes, check_value};
+
+/// Flags that stand together in `--help`.
+pub struct Group<'f> {
+    /// Heading, for example `Web`.
+    pub heading: String,
+    /// The flags, in the order they are shown.
+    pub flags: Vec<&'f Flag>,
+}
+
+/// What the command line comes to.
+pub enum Parsed {
+    /// The program is to run; old flag names that were used are in `warnings`.
+    Run {
+        /// All values.
+        args: Args,
+        /// Sentences for the log.
+        warnings: Vec<String>,
+    },
+    /// Print this on standard output and end with status 0.
+    Help(String),
+    /// Print the version block and end with status 0.
+    Version,
+}
+
+/// Reads the command line of `program`, the first word of `line` being its own name.
+///
+/// Fails with every mistake that was found.
+pub fn parse(
+    program: &'static str,
+    about: &'static str,
+    groups: &[Group<'static>],
+    line: impl IntoIterator<Item = String>,
+) -> Result<Parsed, Vec<ConfigError>> {
+    let line = expand_files(line).map_err(|e| vec![e])?;
+    let flags: Vec<&'static Flag> = groups.iter().flat_map(|group| group.flags.iter().copied()).collect();
+    let matches = match command(program, about, groups).try_get_matches_from(line) {
+        Ok(matches) => matches,
+        Err(e) => {
+            return match e.kind() {
+                ErrorKind::DisplayHelp => Ok(Parsed::Help(e.to_string())),
+                _ => Err(vec![in_our_words(&e)]),
+            };
+        }
+    };
+    if matches.get_flag("version") {
+        return Ok(Parsed::Version);
+    }
+    values(&flags, &matches)
+}
+
+fn command(program: &'static str, about: &'static str, groups: &[Group<'static>]) -> Command {
+    let mut command = Command::new(program)
+        .about(about)
+        .disable_version_flag(true)
+        .disable_help_flag(true)
+        .help_template("{about}\n\nUsage: {name} [flags]\n\n{all-args}\n")
+        .term_width(120)
+        .arg(Arg::new("help").short('h').long("help").action(ArgAction::HelpShort).help("Show the flags."))
+        .arg(Arg::new("help-long").long("help-long").action(ArgAction::HelpShort).hide(true))
+        .arg(Arg::new("version").long("version").action(ArgAction::SetTrue).help("Show which build this is."));
+    for group in groups {
+        for flag in &group.flags {
+            command = command.args(arguments(flag).map(|arg| arg.help_heading(group.heading.clone())));
+        }
+    }
+    command
+}
+
+/// One flag is one argument, a switch two of them.
+fn arguments(flag: &'static Flag) -> impl Iterator<Item = Arg> {
+    let mut help = flag.help.to_owned();
+    let arg = Arg::new(flag.name).long(flag.name).hide(flag.hidden);
+    let (arg, no) = match flag.takes {
+        Takes::Switch { on } => {
+            let name: &'static str = no_name(flag.name);
+            if on {
+                let _infallible = write!(help, " [on; --{name} switches it off]");
+            }
+            let no = Arg::new(name).long(name).hide(true).action(ArgAction::SetTrue);
+            (arg.action(ArgAction::SetTrue), Some(no))
+        }
+        takes => {
+            let value = match takes {
+                Takes::Integer => "N",
+                Takes::Duration => "DURATION",
+                Takes::Choice { .. } => "WORD",
+                _ => "VALUE",
+            };
+            if let Takes::Choice { of, .. } = takes {
+                let _infallible = write!(help, " [one of: {}]", of.join(", "));
+            }
+            if !flag.default.is_empty() {
+                let _infallible = write!(help, " [default: {}]", flag.default);
+            }
+            let action = if flag.repeatable { ArgAction::Append } else { ArgAction::Set };
+            (arg.action(action).value_name(value).allow_hyphen_values(true), None)
+        }
+    };
+    [Some(arg.help(StyledStr::from(help))), no].into_iter().flatten()
+}
+
+/// `no-<name>`, made once per switch for the life of the process, which reads its command line once.
+fn no_name(name: &'static str) -> &'static str {
+    use std::collections::HashMap;
+    use std::sync::{LazyLock, Mutex, PoisonError};
+    static NAMES: LazyLock<Mutex<HashMap<&'static str, &'static str>>> = LazyLock::new(Mutex::default);
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    names.entry(name).or_insert_with(|| Box::leak(format!("no-{name}").into_boxed_str()))
+}
+
+fn values(flags: &[&'static Flag], matches: &ArgMatches) -> Result<Parsed, Vec<ConfigError>> {
+    let mut args = Args::defaults(flags.iter().copied());
+    let (mut mistakes, mut warnings) = (Vec::new(), Vec::new());
+    for flag in flags {
+        if let Takes::Switch { .. } = flag.takes {
+            match (matches.get_flag(flag.name), matches.get_flag(no_name(flag.name))) {
+                (true, true) => mistakes.push(ConfigError::new(format!("flag '{}' cannot be repeated", flag.name))),
+                (false, false) => {}
+                (on, _) => args.set(flag.name, Vec::new(), on),
+            }
+            continue;
+        }
+        let Some(typed) = matches.get_many::<String>(flag.name) else { continue };
+        let checked: Vec<_> = typed.map(|value| check_value(flag, value)).collect();
+        let mut good = Vec::new();
+        for value in checked {
+            match value {
+                Ok(value) => good.push(value),
+                Err(mistake) => mistakes.push(mistake),
+            }
+        }
+        match flag.alias_of {
+            Some(target) if args.given(target) => {
+                mistakes.push(ConfigError::new(format!("--{} and --{target}: give one of them, not both", flag.name)));
+            }
+            Some(target) => {
+                warnings.push(format!("--{} is an old name: use --{target}", flag.name));
+                args.set(target, good, true);
+            }
+            None if flags.iter().any(|alias| alias.alias_of == Some(flag.name)) && args.given(flag.name) => {
+                mistakes.push(ConfigError::new(format!("--{} and its old name: give one of them", flag.name)));
+            }
+            None => args.set(flag.name, good, true),
+        }
+    }
+    if mistakes.is_empty() { Ok(Parsed::Run { args, warnings }) } else { Err(mistakes) }
+}
+
+/// Replaces each `@file` by the lines of the file; blank lines and lines that begin with `#` are skipped.
+fn expand_files(line: impl IntoIterator<Item = String>) -> Result<Vec<String>, ConfigError> {
+    let mut expanded = Vec::new();
+    let mut only_positional = false;
+    for (at, word) in line.into_iter().enumerate() {
+        only_positional |= word == "--";
+        match word.strip_prefix('@').filter(|_| at > 0 && !only_positional) {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|e| ConfigError::new(format!("@{path}: {e}")))?;
+                let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+                expanded.extend(lines.map(str::to_owned));
+            }
+            None => expanded.push(word),
+        }
+    }
+    Ok(expanded)
+}
+
+/// clap's finding in the words that users of the Go exporters search for.
+fn in_our_words(e: &clap::Error) -> ConfigError {
+    let text = |kind| match e.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        Some(ContextValue::Strings(texts)) => texts.join(", "),
+        _ => String::new(),
+    };
+    let arg = text(ContextKind::InvalidArg);
+    let flag = arg.split([' ', '=']).next().unwrap_or_default();
+    let suggestion = match text(ContextKind::SuggestedArg) {
+        name if name.is_empty() => String::new(),
+        name => format!(" (is it {name}?)"),
+    };
+    ConfigError::new(match e.kind() {
+        ErrorKind::UnknownArgument if arg.starts_with("--") => format!("unknown long flag '{flag}'{suggestion}"),
+        ErrorKind::UnknownArgument if arg.starts_with('-') => format!("unknown short flag '{flag}'"),
+        ErrorKind::UnknownArgument => format!("unexpected {arg}"),
+        ErrorKind::ArgumentConflict => format!("flag '{}' cannot be repeated", flag.trim_start_matches('-')),
+        ErrorKind::TooManyValues => {
+            format!("{flag}: unexpected {}: a switch takes no value", text(ContextKind::InvalidValue))
+        }
+        ErrorKind::InvalidValue | ErrorKind::WrongNumberOfValues | ErrorKind::TooFewValues => {
+            format!("expected argument for flag '{flag}'")
+        }
+        ErrorKind::InvalidUtf8 => "expected UTF-8 on the command line".to_owned(),
+        _ => e.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static FLAGS: &[Flag] = &[
+        Flag::switch("collector.a", true, "A."),
+        Flag::text("collector.a.exclude", "^x$", "Which not."),
+        Flag::alias("collector.a.ignored", "collector.a.exclude"),
+        Flag::text("dir", "", "Where.").repeatable(),
+        Flag::duration("wait", "5s", "How long."),
+    ];
+
+    fn run(words: &[&str]) -> Result<(Args, Vec<String>), String> {
+        let group = Group { heading: "All".to_owned(), flags: FLAGS.iter().collect() };
+        let line = std::iter::once("x").chain(words.iter().copied()).map(str::to_owned);
+        match parse("x", "About.", &[group], line) {
+            Ok(Parsed::Run { args, warnings }) => Ok((args, warnings)),
+            Ok(Parsed::Help(text)) => Err(text),
+            Ok(Parsed::Version) => Err("version".to_owned()),
+            Err(mistakes) => Err(mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+        }
+    }
+
+    #[track_caller]
+    fn refused(words: &[&str], want: &str) {
+        assert_eq!(run(words).err().as_deref(), Some(want), "{words:?}");
+    }
+
+    #[test]
+    fn values_in_both_spellings() {
+        let (args, _) = run(&["--no-collector.a", "--dir", "-x", "--dir=b", "--wait=1m"]).unwrap();
+        assert!(!args.on("collector.a"));
+        assert_eq!(args.list("dir"), ["-x", "b"]);
+        assert_eq!((args.text("collector.a.exclude"), args.duration("wait").as_secs()), ("^x$", 60));
+    }
+
+    #[test]
+    fn mistakes() {
+        refused(&["--foo"], "unknown long flag '--foo'");
+        refused(&["--foo=1"], "unknown long flag '--foo'");
+        refused(&["-x"], "unknown short flag '-x'");
+        refused(&["word"], "unexpected word");
+        refused(&["--collector.a", "--collector.a"], "flag 'collector.a' cannot be repeated");
+        refused(&["--collector.a", "--no-collector.a"], "flag 'collector.a' cannot be repeated");
+        refused(&["--wait", "1s", "--wait", "2s"], "flag 'wait' cannot be repeated");
+        refused(&["--collector.a=true"], "--collector.a: unexpected true: a switch takes no value");
+        refused(&["--wait"], "expected argument for flag '--wait'");
+        refused(&["--wait=soon"], "--wait: expected a duration such as 5s, 250ms or 1m30s, found \"soon\"");
+        refused(
+            &["--collector.a.exclude=a", "--collector.a.ignored=b"],
+            "--collector.a.ignored and --collector.a.exclude: give one of them, not both",
+        );
+    }
+
+    #[test]
+    fn an_old_name_is_taken_over_with_a_warning() {
+        let (args, warnings) = run(&["--collector.a.ignored=b"]).unwrap();
+        assert_eq!((args.text("collector.a.exclude"), warnings.len()), ("b", 1));
+    }
+
+    #[test]
+    fn help_and_version_come_first() {
+        assert_eq!(run(&["--version"]).unwrap_err(), "version");
+        for word in ["-h", "--help", "--help-long"] {
+            let help = run(&[word]).unwrap_err();
+            assert!(help.contains("--collector.a.exclude") && !help.contains("--collector.a.ignored"), "{help}");
+            assert!(help.contains("[default: 5s]") && help.contains("All:"), "{help}");
+        }
+    }
+
+    #[test]
+    fn arguments_from_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("flags");
+        std::fs::write(&path, "# comment\n\n--dir\na b\n--wait=2s\n").unwrap();
+        let (args, _) = run(&[&format!("@{}", path.display())]).unwrap();
+        assert_eq!((args.text("dir"), args.duration("wait").as_secs()), ("a b", 2));
+        assert!(run(&["@/does/not/exist"]).err().unwrap().starts_with("@/does/not/exist: "));
+    }
+}

@@ -1,0 +1,130 @@
+//! `process_*`: what this process takes from the machine, as the Prometheus client libraries name it.
+//!
+//! * Source: `/proc/self/{stat,fd,net/netstat}` of the machine it runs on, whatever `--path.procfs` says, and
+//!   getrlimit(2); proc(5).
+//! * Units: bytes, seconds, descriptors.
+//! * Absent when: a file cannot be read: that series alone.
+
+use std::fmt;
+use std::fs;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use rustix::process::{Resource, getrlimit};
+
+/// Registers itself as a source of `process_*`; every encoding reads the files anew.
+#[derive(Debug)]
+pub struct Process;
+
+/// The kernel's clock ticks in `/proc/<pid>/stat`, 100 per second on every Linux that runs Rust (proc(5), USER_HZ).
+const TICKS_PER_SECOND: f64 = 100.0;
+
+struct Stat {
+    cpu_seconds: f64,
+    started_seconds: f64,
+    virtual_bytes: f64,
+    resident_bytes: f64,
+}
+
+/// Reads the fields behind the command's name, which may hold anything, brackets and blanks included.
+fn parse_stat(text: &str, page_bytes: f64) -> Option<Stat> {
+    let (_, rest) = text.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    // proc(5) counts from 1 with the pid; `rest` begins with field 3.
+    let field = |number: usize| fields.get(number - 3)?.parse::<f64>().ok();
+    Some(Stat {
+        cpu_seconds: (field(14)? + field(15)?) / TICKS_PER_SECOND,
+        started_seconds: field(22)? / TICKS_PER_SECOND,
+        virtual_bytes: field(23)?,
+        resident_bytes: field(24)? * page_bytes,
+    })
+}
+
+/// Bytes that came in and went out on the IP layer of this network namespace.
+fn parse_netstat(text: &str) -> Option<(f64, f64)> {
+    let mut lines = text.lines().filter(|line| line.starts_with("IpExt:"));
+    let (names, values) = (lines.next()?, lines.next()?);
+    let of = |wanted: &str| {
+        let at = names.split(' ').position(|name| name == wanted)?;
+        values.split(' ').nth(at)?.parse().ok()
+    };
+    Some((of("InOctets")?, of("OutOctets")?))
+}
+
+fn boot_time() -> Option<f64> {
+    let text = fs::read_to_string("/proc/stat").ok()?;
+    text.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
+}
+
+fn open_fds() -> Option<f64> {
+    // Since Linux 6.2 the size of the directory is the number of descriptors; before, it is 0.
+    let counted = fs::metadata("/proc/self/fd").ok()?.len();
+    if counted > 0 { Some(counted as f64) } else { Some(fs::read_dir("/proc/self/fd").ok()?.count() as f64) }
+}
+
+impl Collector for Process {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let counter = |encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: f64| {
+            let metric = ConstCounter::new(value);
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+        };
+        let gauge = |encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: f64| {
+            let metric = ConstGauge::new(value);
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+        };
+        let cx = &mut encoder;
+        let page_bytes = rustix::param::page_size() as f64;
+        if let Some(stat) = fs::read_to_string("/proc/self/stat").ok().and_then(|text| parse_stat(&text, page_bytes)) {
+            counter(cx, "process_cpu_seconds", "CPU time of this process, user and system.", stat.cpu_seconds)?;
+            gauge(cx, "process_resident_memory_bytes", "Memory of this process that is in RAM.", stat.resident_bytes)?;
+            gauge(cx, "process_virtual_memory_bytes", "Address space of this process.", stat.virtual_bytes)?;
+            if let Some(boot) = boot_time() {
+                let started = boot + stat.started_seconds;
+                gauge(cx, "process_start_time_seconds", "When this process started, since 1970.", started)?;
+            }
+        }
+        let limit = |resource| getrlimit(resource).current.map_or(u64::MAX as f64, |limit| limit as f64);
+        let max_bytes = limit(Resource::As);
+        gauge(cx, "process_virtual_memory_max_bytes", "Address space this process may have.", max_bytes)?;
+        gauge(cx, "process_max_fds", "Files this process may have open.", limit(Resource::Nofile))?;
+        if let Some(open) = open_fds() {
+            gauge(cx, "process_open_fds", "Files this process has open.", open)?;
+        }
+        let netstat = fs::read_to_string("/proc/self/net/netstat").ok();
+        if let Some((received, sent)) = netstat.as_deref().and_then(parse_netstat) {
+            counter(cx, "process_network_receive_bytes", "Bytes received in this network namespace.", received)?;
+            counter(cx, "process_network_transmit_bytes", "Bytes sent in this network namespace.", sent)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stat_with_a_hostile_name() {
+        let text = "12 (a) R (b c) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0 20 0 1 0 1000 4096000 25 18446744073709551615";
+        let stat = parse_stat(text, 4096.0).unwrap();
+        assert_eq!((stat.cpu_seconds, stat.started_seconds), (2.0, 10.0));
+        assert_eq!((stat.virtual_bytes, stat.resident_bytes), (4_096_000.0, 102_400.0));
+    }
+
+    #[test]
+    fn stat_cut_short_and_garbage() {
+        assert!(parse_stat("12 (a) S 1 2 3", 4096.0).is_none());
+        assert!(parse_stat("", 4096.0).is_none());
+        assert!(parse_stat(") x y z", 4096.0).is_none());
+    }
+
+    #[test]
+    fn netstat() {
+        let text = "TcpExt: A B\nTcpExt: 1 2\nIpExt: InNoRoutes InOctets OutOctets\nIpExt: 0 12 34\n";
+        assert_eq!(parse_netstat(text), Some((12.0, 34.0)));
+        assert_eq!(parse_netstat("IpExt: InOctets OutOctets\nIpExt: 12\n"), None);
+        assert_eq!(parse_netstat("\u{0}"), None);
+    }
+}

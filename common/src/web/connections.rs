@@ -1,0 +1,283 @@
+//! Which connections exist, which of them wait for their client, and since when.
+//!
+//! A connection is *waiting* while no request of it is being answered: between requests, in a handshake, with half a
+//! request. It is also waiting while the client does not take the answer. When the house is full, the one that has
+//! waited longest goes in favour of the newcomer, so neither idle nor half-open connections lock Prometheus out; only
+//! answers in the making are never given up.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+type Id = u64;
+
+/// All connections of one server.
+#[derive(Default)]
+pub(super) struct Connections {
+    list: Mutex<List>,
+    /// Someone left or began to wait.
+    room: Notify,
+}
+
+#[derive(Default)]
+struct List {
+    next: Id,
+    entries: HashMap<Id, Entry>,
+    /// Those that wait, the longest first.
+    waiting: BTreeSet<(Instant, Id)>,
+}
+
+#[derive(Default)]
+struct Entry {
+    since: Option<Instant>,
+    task: Option<AbortHandle>,
+}
+
+impl Connections {
+    /// Registers a newcomer, which waits from now on.
+    pub(super) fn enter(self: &Arc<Self>) -> Arc<Slot> {
+        let now = Instant::now();
+        let mut list = self.list();
+        let id = list.next;
+        list.next += 1;
+        list.entries.insert(id, Entry { since: Some(now), task: None });
+        list.waiting.insert((now, id));
+        let state = SlotState { in_flight: 0, served: false, quiet_since: now, blocked_since: None };
+        Arc::new(Slot { id, house: Arc::clone(self), state: Mutex::new(state) })
+    }
+
+    /// Ends the connection that has waited longest; `false` when none waits.
+    pub(super) fn evict(&self) -> bool {
+        let mut list = self.list();
+        while let Some((_, id)) = list.waiting.pop_first() {
+            // Gone from the count at once; the task itself ends at the next turn of the runtime.
+            if let Some(task) = list.entries.remove(&id).and_then(|entry| entry.task) {
+                task.abort();
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Ends every connection, and says how many there were.
+    pub(super) fn evict_all(&self) -> usize {
+        let mut list = self.list();
+        list.waiting.clear();
+        let entries = std::mem::take(&mut list.entries);
+        entries.values().filter_map(|entry| entry.task.as_ref()).for_each(AbortHandle::abort);
+        entries.len()
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.list().entries.len()
+    }
+
+    /// Resolves when the count fell or a connection began to wait since the last call.
+    pub(super) async fn change(&self) {
+        self.room.notified().await;
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_since(&self, id: Id, since: Option<Instant>) {
+        let mut list = self.list();
+        let Some(entry) = list.entries.get_mut(&id) else {
+            return;
+        };
+        let before = std::mem::replace(&mut entry.since, since);
+        if before == since {
+            return;
+        }
+        if let Some(before) = before {
+            list.waiting.remove(&(before, id));
+        }
+        if let Some(since) = since {
+            list.waiting.insert((since, id));
+            self.room.notify_one();
+        }
+    }
+}
+
+/// One connection's place in the house; dropping it leaves.
+pub(super) struct Slot {
+    id: Id,
+    house: Arc<Connections>,
+    state: Mutex<SlotState>,
+}
+
+struct SlotState {
+    /// Requests whose answers are not finished.
+    in_flight: u32,
+    /// Some answer was finished.
+    served: bool,
+    /// The last change while nothing was in flight: accepted, first byte, answer finished.
+    quiet_since: Instant,
+    /// The client takes nothing of what we write.
+    blocked_since: Option<Instant>,
+}
+
+/// How long a connection may be in each kind of wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// With nothing in flight, before any answer.
+    pub(super) first: Duration,
+    /// With nothing in flight, after an answer.
+    pub(super) quiet: Duration,
+    /// With a client that takes nothing.
+    pub(super) blocked: Duration,
+}
+
+impl Slot {
+    /// Tells whose task to end on eviction.
+    pub(super) fn runs_in(&self, task: AbortHandle) {
+        if let Some(entry) = self.house.list().entries.get_mut(&self.id) {
+            entry.task = Some(task);
+        }
+    }
+
+    /// Bytes of a new request have come.
+    pub(super) fn request_begins(&self) {
+        let mut state = self.state();
+        state.quiet_since = Instant::now();
+        self.publish(&state);
+    }
+
+    /// A whole request head is here; its answer is finished when the guard is dropped.
+    pub(super) fn answering(self: &Arc<Self>) -> Answering {
+        let mut state = self.state();
+        state.in_flight += 1;
+        self.publish(&state);
+        Answering { slot: Arc::clone(self) }
+    }
+
+    /// What the last write did: the client took something, or nothing.
+    pub(super) fn wrote(&self, blocked: bool) {
+        let mut state = self.state();
+        match (blocked, state.blocked_since) {
+            (true, None) => state.blocked_since = Some(Instant::now()),
+            (false, Some(_)) => state.blocked_since = None,
+            _ => return,
+        }
+        self.publish(&state);
+    }
+
+    /// Whether answers were given and nothing is left to do.
+    pub(super) fn is_resting(&self) -> bool {
+        let state = self.state();
+        state.served && state.in_flight == 0 && state.blocked_since.is_none()
+    }
+
+    /// Starts a new round: [`Self::is_resting`] is false until the next answer is finished.
+    pub(super) fn new_round(&self) {
+        self.state().served = false;
+    }
+
+    /// When patience with the client ends; `None` while we are the ones who work.
+    pub(super) fn deadline(&self, patience: Patience) -> Option<Instant> {
+        let state = self.state();
+        if let Some(since) = state.blocked_since {
+            return since.checked_add(patience.blocked);
+        }
+        let limit = if state.served { patience.quiet } else { patience.first };
+        (state.in_flight == 0).then(|| state.quiet_since.checked_add(limit)).flatten()
+    }
+
+    fn state(&self) -> MutexGuard<'_, SlotState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(&self, state: &SlotState) {
+        let quiet = (state.in_flight == 0).then_some(state.quiet_since);
+        self.house.set_since(self.id, state.blocked_since.or(quiet));
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut list = self.house.list();
+        if let Some(entry) = list.entries.remove(&self.id)
+            && let Some(since) = entry.since
+        {
+            list.waiting.remove(&(since, self.id));
+        }
+        drop(list);
+        self.house.room.notify_one();
+    }
+}
+
+/// An answer in the making.
+pub(super) struct Answering {
+    slot: Arc<Slot>,
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let mut state = self.slot.state();
+        state.in_flight = state.in_flight.saturating_sub(1);
+        state.served = true;
+        state.quiet_since = Instant::now();
+        self.slot.publish(&state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patience() -> Patience {
+        let seconds = Duration::from_secs;
+        Patience { first: seconds(10), quiet: seconds(300), blocked: seconds(30) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_longest_goes_first() {
+        let house = Arc::new(Connections::default());
+        let idle = || tokio::spawn(std::future::pending::<()>());
+        let (one, two, three) = (house.enter(), house.enter(), house.enter());
+        let tasks = [idle(), idle(), idle()];
+        for (slot, task) in [&one, &two, &three].into_iter().zip(&tasks) {
+            slot.runs_in(task.abort_handle());
+        }
+        let answer = one.answering();
+        assert!(house.evict());
+        assert_eq!(house.count(), 2);
+        drop(answer);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        three.request_begins();
+        assert!(house.evict());
+        let [task_one, task_two, task_three] = tasks;
+        assert!(task_one.await.unwrap_err().is_cancelled() && task_two.await.unwrap_err().is_cancelled());
+        assert!(!task_three.is_finished());
+        let _answer = three.answering();
+        assert!(!house.evict(), "an answer in the making stays");
+        three.wrote(true);
+        assert!(house.evict(), "unless the client does not take it");
+        drop((one, two));
+        assert_eq!(house.count(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn deadlines() {
+        let house = Arc::new(Connections::default());
+        let (slot, start) = (house.enter(), Instant::now());
+        let after = |slot: &Slot| slot.deadline(patience()).map(|at| (at - start).as_secs());
+        assert_eq!(after(&slot), Some(10));
+        let answer = slot.answering();
+        assert_eq!(after(&slot), None);
+        slot.wrote(true);
+        assert_eq!(after(&slot), Some(30));
+        slot.wrote(false);
+        drop(answer);
+        assert!(slot.is_resting());
+        assert_eq!(after(&slot), Some(300));
+        slot.new_round();
+        assert!(!slot.is_resting());
+        assert_eq!(after(&slot), Some(10));
+    }
+}

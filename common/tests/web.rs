@@ -1,0 +1,692 @@
+//! The web face over real sockets: what a client sees, and what no client can do.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on should stop; clippy's own exception does not reach helpers outside #[test]"
+)]
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{any, get};
+use common::web::{Limits, WebConfigFile, bind, serve};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+/// Far more than anything here takes on a busy machine; a test that hangs fails here instead.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Of `alice`, password `secret`, at the lowest cost.
+fn users(password: &str) -> String {
+    format!("basic_auth_users:\n  alice: {}\n", bcrypt::hash(password, 4).unwrap())
+}
+
+const ALICE_SECRET: &str = "Authorization: Basic YWxpY2U6c2VjcmV0\r\n";
+const ALICE_WRONG: &str = "Authorization: Basic YWxpY2U6d3Jvbmc=\r\n";
+const BOB_SECRET: &str = "Authorization: Basic Ym9iOnNlY3JldA==\r\n";
+
+/// A server with its configuration file and its switch.
+struct Server {
+    folder: TempDir,
+    local: String,
+    web: Option<Arc<WebConfigFile>>,
+    stop: Option<oneshot::Sender<()>>,
+    done: JoinHandle<std::io::Result<()>>,
+    /// `/slow` waits for it.
+    release: Arc<Notify>,
+    /// Requests that reached `/slow`.
+    slow: Arc<AtomicU32>,
+}
+
+impl Server {
+    fn start(config: Option<&str>, limits: Limits) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), config, limits)
+    }
+
+    fn start_in(folder: TempDir, config: Option<&str>, limits: Limits) -> Self {
+        let web = config.map(|text| {
+            let file = folder.path().join("web.yml");
+            fs::write(&file, text).unwrap();
+            Arc::new(WebConfigFile::open(&file).unwrap_or_else(|e| panic!("{e}")))
+        });
+        let (release, slow) = (Arc::new(Notify::new()), Arc::new(AtomicU32::new(0)));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let listeners = bind(&["127.0.0.1:0".to_owned()]).unwrap();
+        let local = listeners[0].local.clone();
+        let router = router(Arc::clone(&release), Arc::clone(&slow));
+        let stopped = async {
+            let _either = stopped.await;
+        };
+        let done = tokio::spawn(serve(listeners, router, web.clone(), limits, stopped));
+        Self { folder, local, web, stop: Some(stop), done, release, slow }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(&self.local).await.unwrap()
+    }
+
+    /// One request on a connection of its own.
+    async fn get(&self, path: &str, headers: &str) -> Answer {
+        ask(&mut self.connect().await, path, headers).await
+    }
+
+    fn rewrite(&self, text: &str) {
+        fs::write(self.folder.path().join("web.yml"), text).unwrap();
+    }
+
+    fn comparisons(&self) -> u64 {
+        self.web.as_ref().unwrap().checker().comparisons()
+    }
+
+    async fn slow_requests(&self, n: u32) {
+        within(async {
+            while self.slow.load(Ordering::SeqCst) < n {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+
+    fn stop(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+    }
+}
+
+fn router(release: Arc<Notify>, slow: Arc<AtomicU32>) -> Router {
+    let wait = move || async move {
+        slow.fetch_add(1, Ordering::SeqCst);
+        release.notified().await;
+        "slow\n"
+    };
+    #[expect(unreachable_code, reason = "the handler's type comes from the value after the panic")]
+    let bang = || async {
+        panic!("as asked");
+        ""
+    };
+    Router::new()
+        .route("/", any(|| async { "hello\n" }))
+        .route("/slow", get(wait))
+        .route("/panic", get(bang))
+        .route("/big", get(|| async { vec![b'x'; 32 << 20] }))
+        .route("/echo", any(|body: Bytes| async move { body }))
+        .route("/framed", get(|| async { ([("X-Frame-Options", "own")], "framed\n") }))
+}
+
+async fn within<F: Future>(future: F) -> F::Output {
+    timeout(PATIENCE, future).await.expect("took too long")
+}
+
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.head
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v)
+    }
+}
+
+async fn ask<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, path: &str, headers: &str) -> Answer {
+    try_ask(stream, path, headers).await.unwrap()
+}
+
+async fn try_ask<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    path: &str,
+    headers: &str,
+) -> std::io::Result<Answer> {
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n").as_bytes()).await?;
+    within(read_answer(stream)).await
+}
+
+async fn read_answer<S: AsyncRead + Unpin>(stream: &mut S) -> std::io::Result<Answer> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await?);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    let mut answer = Answer { status, head, body: String::new() };
+    let mut body = vec![0; answer.header("content-length").unwrap_or("0").parse().unwrap()];
+    stream.read_exact(&mut body).await?;
+    answer.body = String::from_utf8(body).unwrap();
+    Ok(answer)
+}
+
+/// Resolves when the server closed the connection; what came before is thrown away.
+async fn closed(stream: &mut (impl AsyncRead + Unpin)) {
+    let mut rest = Vec::new();
+    // A reset is as closed as an end.
+    let _either = within(stream.read_to_end(&mut rest)).await;
+}
+
+// ---- plain HTTP ----
+
+#[tokio::test]
+async fn plain_http_with_keep_alive() {
+    let server = Server::start(None, Limits::default());
+    let mut stream = server.connect().await;
+    for _ in 0..3 {
+        let answer = ask(&mut stream, "/", "").await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, "hello\n"));
+    }
+    assert_eq!(ask(&mut stream, "/nothing", "").await.status, 404);
+    stream.write_all(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200");
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_order() {
+    let server = Server::start(None, Limits::default());
+    let mut stream = server.connect().await;
+    let request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    // The last one is cut in the middle and completed after the first answers.
+    stream.write_all(format!("{request}{request}GET /not").as_bytes()).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(within(read_answer(&mut stream)).await.unwrap().body, "hello\n");
+    }
+    stream.write_all(b"hing HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    assert_eq!(within(read_answer(&mut stream)).await.unwrap().status, 404);
+}
+
+#[tokio::test]
+async fn connection_close_and_http_1_0_are_honoured() {
+    let server = Server::start(None, Limits::default());
+    let mut stream = server.connect().await;
+    assert_eq!(ask(&mut stream, "/", "Connection: close\r\n").await.status, 200);
+    closed(&mut stream).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+    assert_eq!(within(read_answer(&mut stream)).await.unwrap().body, "hello\n");
+    closed(&mut stream).await;
+}
+
+#[tokio::test]
+async fn a_panic_costs_one_request() {
+    let server = Server::start(None, Limits::default());
+    let mut stream = server.connect().await;
+    assert_eq!(ask(&mut stream, "/panic", "").await.status, 500);
+    assert_eq!(ask(&mut stream, "/", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn requests_too_large_are_refused() {
+    let server = Server::start(None, Limits { body_bytes: 10, ..Limits::default() });
+    let long = format!("X-Long: {}\r\n", "x".repeat(70_000));
+    assert_eq!(server.get("/", &long).await.status, 431);
+    let many = "X-Many: 1\r\n".repeat(120);
+    assert_eq!(server.get("/", &many).await.status, 431);
+    let fits = format!("X-Long: {}\r\n", "x".repeat(60_000));
+    assert_eq!(server.get("/", &fits).await.status, 200);
+    assert_eq!(server.get("/echo", "Content-Length: 11\r\n").await.status, 413);
+    let mut stream = server.connect().await;
+    assert_eq!(ask(&mut stream, "/echo", "Content-Length: 3\r\n\r\nabc").await.body, "abc");
+}
+
+#[tokio::test]
+async fn garbage_is_answered_and_closed() {
+    let server = Server::start(None, Limits::default());
+    let mut stream = server.connect().await;
+    stream.write_all(b"\x16\x03\x01\x00garbage\r\n\r\n").await.unwrap();
+    assert_eq!(within(read_answer(&mut stream)).await.unwrap().status, 400);
+    closed(&mut stream).await;
+    // HTTP/2 without TLS is not spoken.
+    let mut stream = server.connect().await;
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    closed(&mut stream).await;
+    assert_eq!(server.get("/", "").await.status, 200);
+}
+
+// ---- time ----
+
+#[tokio::test]
+async fn a_half_sent_request_is_closed() {
+    let limits = Limits { header_read: Duration::from_millis(50), ..Limits::default() };
+    let server = Server::start(None, limits);
+    let mut silent = server.connect().await;
+    let mut half = server.connect().await;
+    half.write_all(b"GET / HTTP/1.1\r\nHost").await.unwrap();
+    let mut second_half = server.connect().await;
+    assert_eq!(ask(&mut second_half, "/", "").await.status, 200);
+    second_half.write_all(b"GET / HT").await.unwrap();
+    for stream in [&mut silent, &mut half, &mut second_half] {
+        closed(stream).await;
+    }
+}
+
+#[tokio::test]
+async fn idle_time_is_its_own_limit() {
+    let limits = Limits { header_read: Duration::from_millis(20), ..Limits::default() };
+    let server = Server::start(None, limits.clone());
+    let (mut patient, mut impatient) = (server.connect().await, server.connect().await);
+    assert_eq!(ask(&mut patient, "/", "").await.status, 200);
+    closed(&mut impatient).await;
+    // The header time is over, the keep-alive connection is still there.
+    assert_eq!(ask(&mut patient, "/", "").await.status, 200);
+
+    let server = Server::start(None, Limits { idle: Duration::from_millis(50), ..Limits::default() });
+    let mut idle = server.connect().await;
+    assert_eq!(ask(&mut idle, "/", "").await.status, 200);
+    closed(&mut idle).await;
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_closed() {
+    let limits = Limits { write_stall: Duration::from_millis(100), ..Limits::default() };
+    let mut server = Server::start(None, limits);
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    // Stopping waits for running requests: it ends when the stalled one is given up.
+    let mut first = [0; 12];
+    stream.read_exact(&mut first).await.unwrap();
+    server.stop();
+    within(server.done).await.unwrap().unwrap();
+    let mut rest = Vec::new();
+    let _either = within(stream.read_to_end(&mut rest)).await;
+    assert!(rest.len() < 32 << 20, "the answer was cut");
+}
+
+// ---- connections ----
+
+#[tokio::test]
+async fn idle_connections_make_room() {
+    let server = Server::start(None, Limits { connections: 4, ..Limits::default() });
+    let mut busy = server.connect().await;
+    busy.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    server.slow_requests(1).await;
+    let mut idle = Vec::new();
+    for _ in 0..3 {
+        let mut stream = server.connect().await;
+        assert_eq!(ask(&mut stream, "/", "").await.status, 200);
+        idle.push(stream);
+    }
+    // Many more that never say a word, and Prometheus in between.
+    for _ in 0..50 {
+        idle.push(server.connect().await);
+    }
+    assert_eq!(server.get("/", "").await.status, 200);
+    closed(&mut idle[0]).await;
+    server.release.notify_one();
+    assert_eq!(within(read_answer(&mut busy)).await.unwrap().body, "slow\n");
+}
+
+#[tokio::test]
+async fn a_full_house_of_running_requests_makes_newcomers_wait() {
+    let server = Server::start(None, Limits { connections: 2, ..Limits::default() });
+    let mut busy = Vec::new();
+    for _ in 0..2 {
+        let mut stream = server.connect().await;
+        stream.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        busy.push(stream);
+    }
+    server.slow_requests(2).await;
+    let mut newcomer = server.connect().await;
+    newcomer.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    server.release.notify_one();
+    assert_eq!(within(read_answer(&mut newcomer)).await.unwrap().body, "hello\n");
+}
+
+#[tokio::test]
+async fn stopping_finishes_what_runs() {
+    let mut server = Server::start(None, Limits::default());
+    let mut idle = server.connect().await;
+    assert_eq!(ask(&mut idle, "/", "").await.status, 200);
+    let mut busy = server.connect().await;
+    busy.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    server.slow_requests(1).await;
+    server.stop();
+    closed(&mut idle).await;
+    assert!(TcpStream::connect(&server.local).await.is_err(), "the listener is closed first");
+    assert!(!server.done.is_finished());
+    server.release.notify_one();
+    assert_eq!(within(read_answer(&mut busy)).await.unwrap().body, "slow\n");
+    within(server.done).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn stopping_does_not_wait_for_ever() {
+    let mut server = Server::start(None, Limits { drain: Duration::from_millis(50), ..Limits::default() });
+    let mut busy = server.connect().await;
+    busy.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    server.slow_requests(1).await;
+    server.stop();
+    within(server.done).await.unwrap().unwrap();
+    closed(&mut busy).await;
+}
+
+// ---- the configuration file ----
+
+#[tokio::test]
+async fn basic_auth() {
+    let server = Server::start(Some(&users("secret")), Limits::default());
+    let answer = server.get("/", "").await;
+    assert_eq!((answer.status, answer.body.as_str()), (401, "Unauthorized\n"));
+    assert_eq!(answer.header("www-authenticate"), Some("Basic"));
+    assert_eq!(server.comparisons(), 0);
+    for _ in 0..3 {
+        assert_eq!(server.get("/", ALICE_SECRET).await.status, 200);
+        assert_eq!(server.get("/", ALICE_WRONG).await.status, 401);
+        assert_eq!(server.get("/nothing", BOB_SECRET).await.status, 401);
+    }
+    assert_eq!(server.comparisons(), 3, "each question is compared once");
+}
+
+#[tokio::test]
+async fn users_and_mistakes_take_effect_without_a_restart() {
+    let server = Server::start(Some(&users("other")), Limits::default());
+    let mut stream = server.connect().await;
+    assert_eq!(ask(&mut stream, "/", ALICE_SECRET).await.status, 401);
+    server.rewrite(&users("secret"));
+    assert_eq!(ask(&mut stream, "/", ALICE_SECRET).await.status, 200);
+    server.rewrite("basic_auth_users:\n  alice: hunter2\n");
+    let answer = ask(&mut stream, "/", ALICE_SECRET).await;
+    assert_eq!((answer.status, answer.body.as_str()), (500, "Internal Server Error\n"));
+    fs::remove_file(server.folder.path().join("web.yml")).unwrap();
+    assert_eq!(ask(&mut stream, "/", ALICE_SECRET).await.status, 500);
+    server.rewrite("");
+    assert_eq!(ask(&mut stream, "/", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn headers_are_on_answers_and_refusals() {
+    let headers =
+        "http_server_config:\n  headers:\n    X-Frame-Options: deny\n    Content-Security-Policy: default-src 'self'\n";
+    let server = Server::start(Some(&format!("{headers}{}", users("secret"))), Limits::default());
+    let answer = server.get("/", ALICE_SECRET).await;
+    assert_eq!(answer.header("x-frame-options"), Some("deny"));
+    assert_eq!(answer.header("content-security-policy"), Some("default-src 'self'"));
+    assert_eq!(server.get("/", "").await.header("x-frame-options"), Some("deny"));
+    assert_eq!(server.get("/framed", ALICE_SECRET).await.header("x-frame-options"), Some("own"));
+}
+
+#[tokio::test]
+async fn the_rate_limit_comes_before_the_password() {
+    let config = format!("rate_limit:\n  interval: 1h\n  burst: 2\n{}", users("secret"));
+    let server = Server::start(Some(&config), Limits::default());
+    assert_eq!(server.get("/", "").await.status, 401);
+    assert_eq!(server.get("/", ALICE_SECRET).await.status, 200);
+    let answer = server.get("/", ALICE_SECRET).await;
+    assert_eq!((answer.status, answer.body.as_str()), (429, "Too Many Requests\n"));
+}
+
+// ---- TLS ----
+
+/// An authority, and certificates signed by it, as PEM.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new(name: &str) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn issue(&self, name: SanType) -> Identity {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.subject_alt_names.push(name);
+        let key = KeyPair::generate().unwrap();
+        Identity { cert: params.signed_by(&key, &self.0).unwrap(), key }
+    }
+}
+
+struct Identity {
+    cert: rcgen::Certificate,
+    key: KeyPair,
+}
+
+fn dns(name: &str) -> SanType {
+    SanType::DnsName(name.try_into().unwrap())
+}
+
+/// A folder with `ca.crt`, `a.crt`, `a.key` for `localhost`.
+fn tls_folder(ca: &Authority) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("ca.crt"), ca.0.pem()).unwrap();
+    write_identity(&folder.path().to_owned(), &ca.issue(dns("localhost")));
+    folder
+}
+
+fn write_identity(folder: &PathBuf, identity: &Identity) {
+    fs::write(folder.join("a.crt"), identity.cert.pem()).unwrap();
+    fs::write(folder.join("a.key"), identity.key.serialize_pem()).unwrap();
+}
+
+const TLS: &str = "tls_server_config:\n  cert_file: a.crt\n  key_file: a.key\n";
+
+fn connector(ca: &Authority, identity: Option<&Identity>, alpn: &[&[u8]]) -> TlsConnector {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(ca.0.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let builder = builder.with_root_certificates(roots);
+    let mut config = match identity {
+        Some(own) => {
+            let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(own.key.serialize_der()));
+            builder.with_client_auth_cert(vec![own.cert.der().clone()], key).unwrap()
+        }
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    TlsConnector::from(Arc::new(config))
+}
+
+/// The status of `/`, or `None` when the handshake failed. With TLS 1.3 the client learns of a refused certificate
+/// only when it reads.
+async fn tls_get(server: &Server, connector: &TlsConnector) -> Option<u16> {
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut stream = within(connector.connect(name, server.connect().await)).await.ok()?;
+    try_ask(&mut stream, "/", "").await.ok().map(|answer| answer.status)
+}
+
+#[tokio::test]
+async fn tls_with_http1_and_http2() {
+    let ca = Authority::new("ca");
+    let server = Server::start_in(tls_folder(&ca), Some(TLS), Limits::default());
+    assert_eq!(tls_get(&server, &connector(&ca, None, &[])).await, Some(200));
+    assert_eq!(tls_get(&server, &connector(&ca, None, &[b"http/1.1"])).await, Some(200));
+    assert_eq!(tls_get(&server, &connector(&Authority::new("other"), None, &[])).await, None);
+
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = connector(&ca, None, &[b"h2", b"http/1.1"]).connect(name, server.connect().await).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let (mut send, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let driver = tokio::spawn(connection);
+    for _ in 0..3 {
+        let request = hyper::Request::get("https://localhost/").body(Empty::<Bytes>::new()).unwrap();
+        let answer = within(send.send_request(request)).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        assert_eq!(within(answer.into_body().collect()).await.unwrap().to_bytes(), "hello\n");
+    }
+    drop(send);
+    within(driver).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn http2_can_be_switched_off_and_plain_http_gets_a_hint() {
+    let ca = Authority::new("ca");
+    let config = format!("{TLS}http_server_config:\n  http2: false\n");
+    let server = Server::start_in(tls_folder(&ca), Some(&config), Limits::default());
+    let name = ServerName::try_from("localhost").unwrap();
+    let connector = connector(&ca, None, &[b"h2", b"http/1.1"]);
+    let stream = connector.connect(name, server.connect().await).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+    assert_eq!(server.get("/", "").await.status, 400);
+}
+
+#[tokio::test]
+async fn a_handshake_that_stops_is_closed() {
+    let ca = Authority::new("ca");
+    let limits = Limits { handshake: Duration::from_millis(50), ..Limits::default() };
+    let server = Server::start_in(tls_folder(&ca), Some(TLS), limits);
+    let (mut silent, mut half) = (server.connect().await, server.connect().await);
+    half.write_all(b"\x16\x03\x01").await.unwrap();
+    closed(&mut silent).await;
+    closed(&mut half).await;
+}
+
+#[tokio::test]
+async fn stopping_ends_idle_http2_connections() {
+    let ca = Authority::new("ca");
+    let mut server = Server::start_in(tls_folder(&ca), Some(TLS), Limits::default());
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = connector(&ca, None, &[b"h2"]).connect(name, server.connect().await).await.unwrap();
+    let (mut send, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let driver = tokio::spawn(connection);
+    let request = hyper::Request::get("https://localhost/slow").body(Empty::<Bytes>::new()).unwrap();
+    let answer = tokio::spawn(send.send_request(request));
+    server.slow_requests(1).await;
+    server.stop();
+    server.release.notify_one();
+    assert_eq!(within(answer).await.unwrap().unwrap().status(), 200);
+    within(server.done).await.unwrap().unwrap();
+    within(driver).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn client_certificates() {
+    let (ca, other) = (Authority::new("ca"), Authority::new("other"));
+    let (ours, stranger) = (ca.issue(dns("prom.example")), other.issue(dns("prom.example")));
+    let by_ip = ca.issue(SanType::IpAddress("10.0.0.7".parse().unwrap()));
+    let (none, ours, stranger, by_ip) = (
+        connector(&ca, None, &[]),
+        connector(&ca, Some(&ours), &[]),
+        connector(&ca, Some(&stranger), &[]),
+        connector(&ca, Some(&by_ip), &[]),
+    );
+    // The mode and what happens to: no certificate, ours, a stranger's, ours with another name.
+    let ok = Some(200);
+    let sans = "  client_allowed_sans: [prom.example]\n";
+    let cases = [
+        ("NoClientCert\n", "", "", [ok, ok, ok, ok]),
+        ("RequestClientCert\n", "", "", [ok, ok, ok, ok]),
+        ("RequireAnyClientCert\n", "", "", [None, ok, ok, ok]),
+        ("RequireClientCert\n", "", sans, [None, ok, ok, None]),
+        ("VerifyClientCertIfGiven\n", "  client_ca_file: ca.crt\n", "", [ok, ok, None, ok]),
+        ("RequireAndVerifyClientCert\n", "  client_ca_file: ca.crt\n", "", [None, ok, None, ok]),
+        ("RequireAndVerifyClientCert\n", "  client_ca_file: ca.crt\n", sans, [None, ok, None, None]),
+    ];
+    let server = Server::start_in(tls_folder(&ca), Some(TLS), Limits::default());
+    for (mode, authority, sans, want) in cases {
+        // The policy is part of what a rewrite changes.
+        server.rewrite(&format!("{TLS}  client_auth_type: {mode}{authority}{sans}"));
+        let mut got = [None; 4];
+        for (got, connector) in got.iter_mut().zip([&none, &ours, &stranger, &by_ip]) {
+            *got = tls_get(&server, connector).await;
+        }
+        assert_eq!(got, want, "{mode}{authority}{sans}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_used_without_a_restart() {
+    let (old, new) = (Authority::new("old"), Authority::new("new"));
+    let server = Server::start_in(tls_folder(&old), Some(TLS), Limits::default());
+    let (trusts_old, trusts_new) = (connector(&old, None, &[]), connector(&new, None, &[]));
+    assert_eq!(tls_get(&server, &trusts_old).await, Some(200));
+    let folder = server.folder.path().to_owned();
+    write_identity(&folder, &new.issue(dns("localhost")));
+    assert_eq!(tls_get(&server, &trusts_new).await, Some(200));
+    assert_eq!(tls_get(&server, &trusts_old).await, None);
+    fs::write(folder.join("a.key"), "not a key").unwrap();
+    assert_eq!(tls_get(&server, &trusts_new).await, None);
+    write_identity(&folder, &new.issue(dns("localhost")));
+    assert_eq!(tls_get(&server, &trusts_new).await, Some(200));
+    server.rewrite("");
+    assert_eq!(tls_get(&server, &trusts_new).await, None, "TLS cannot be switched off by a rewrite");
+}
+
+#[tokio::test]
+async fn tls_versions_and_suites() {
+    let ca = Authority::new("ca");
+    let more = "  max_version: TLS12\n  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]\n  curve_preferences: [CurveP384]\n";
+    let server = Server::start_in(tls_folder(&ca), Some(&format!("{TLS}{more}")), Limits::default());
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = connector(&ca, None, &[]).connect(name, server.connect().await).await.unwrap();
+    let session = stream.get_ref().1;
+    assert_eq!(session.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_2));
+    let suite = session.negotiated_cipher_suite().unwrap().suite();
+    assert_eq!(suite, rustls::CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384);
+    let group = session.negotiated_key_exchange_group().unwrap().name();
+    assert_eq!(group, rustls::NamedGroup::secp384r1);
+}
+
+/// What a wrong file is told, with the place of the configuration's folder taken out.
+#[track_caller]
+fn check_files(cert: &str, key: &str, want: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.crt"), cert).unwrap();
+    fs::write(folder.path().join("a.key"), key).unwrap();
+    let file = folder.path().join("web.yml");
+    fs::write(&file, TLS).unwrap();
+    let got = WebConfigFile::open(&file).unwrap_err().to_string();
+    assert_eq!(got.replace(&format!("{}/", folder.path().display()), ""), want);
+}
+
+#[test]
+fn wrong_files_are_named() {
+    let ca = Authority::new("ca");
+    let (one, two) = (ca.issue(dns("a")), ca.issue(dns("a")));
+    let (cert, key) = (one.cert.pem(), one.key.serialize_pem());
+    check_files(
+        "",
+        &key,
+        "web.yml:2: tls_server_config.cert_file: a.crt: expected a PEM certificate, found no BEGIN CERTIFICATE",
+    );
+    check_files(
+        &key,
+        &key,
+        "web.yml:2: tls_server_config.cert_file: a.crt: expected a PEM certificate, found no BEGIN CERTIFICATE",
+    );
+    let cut = &cert[..cert.len() / 2];
+    check_files(
+        cut,
+        &key,
+        "web.yml:2: tls_server_config.cert_file: a.crt: expected PEM certificates, found no END line",
+    );
+    check_files(
+        &cert,
+        &cert,
+        "web.yml:3: tls_server_config.key_file: a.key: expected a PEM private key, found no BEGIN PRIVATE KEY",
+    );
+    let encrypted = key.replace("PRIVATE", "ENCRYPTED PRIVATE");
+    check_files(
+        &cert,
+        &encrypted,
+        "web.yml:3: tls_server_config.key_file: a.key: expected a private key without a password, found an encrypted one",
+    );
+    let other = two.key.serialize_pem();
+    check_files(
+        &cert,
+        &other,
+        "web.yml:3: tls_server_config.key_file: a.key: expected the private key of the certificate, found another",
+    );
+}
