@@ -91,3 +91,27 @@ fn gather(dir: &Path) -> io::Result<Facts> {
     }
     Ok(facts)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rig::Rig;
+
+    #[test]
+    fn only_what_can_be_read_is_a_label() {
+        let tree = [
+            ("sys/class/dmi/id/sys_vendor", "Example \"Co\"\n"),
+            ("sys/class/dmi/id/bios_vendor", "\n"),
+            ("sys/class/dmi/id/product_uuid/", ""),
+            ("sys/class/dmi/id/chassis_type", "10\n"),
+            ("sys/class/dmi/id/modalias", "dmi:x\n"),
+        ];
+        let mut rig = Rig::new(&ROW, &tree, &[]);
+        let want = "node_dmi_info{bios_vendor=\"\",system_vendor=\"Example \\\"Co\\\"\"} 1\n";
+        assert_eq!(rig.samples(), want);
+        rig.remove("sys/class/dmi");
+        assert_eq!(rig.samples(), want, "read once");
+        let none = Rig::new(&ROW, &[], &[]).samples();
+        assert_eq!(none, "! no data: the firmware tells nothing about the machine\n");
+    }
+}

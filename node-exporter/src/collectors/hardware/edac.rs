@@ -219,3 +219,60 @@ fn count(file: &mut KeptAttr, cx: &mut Scrape, sample: impl FnOnce(f64)) {
         Err(e) => cx.fault(CollectError::io(file.path(), e)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rig::Rig;
+
+    #[test]
+    fn labels_of_modules() {
+        for (text, want) in [
+            ("CPU_SrcID#0_MC#0_Chan#0_DIMM#0", "CPU_SrcID0_MC0_Chan0_DIMM0"),
+            ("mc#0csrow#0channel#1", "mc0_csrow0_channel1"),
+            ("", ""),
+            ("csrow", "_csrow"),
+        ] {
+            assert_eq!(String::from_utf8(dimm_label(text.as_bytes())).unwrap(), want);
+        }
+    }
+
+    #[test]
+    fn only_numbered_entries_count() {
+        assert_eq!(number_of(b"mc10", b"mc"), Some(&b"10"[..]));
+        for other in ["mc", "mcx", "mc1x", "power"] {
+            assert_eq!(number_of(other.as_bytes(), b"mc"), None);
+        }
+    }
+
+    #[test]
+    fn a_broken_counter_costs_itself_alone() {
+        assert_eq!(Rig::new(&ROW, &[], &[]).samples(), "");
+        let mc = "sys/devices/system/edac/mc/mc0";
+        let tree: Vec<(String, &str)> = [
+            ("ce_count", "7\n"),
+            ("ue_count", "many\n"),
+            ("ce_noinfo_count", "1\n"),
+            ("csrow0/ce_count", "6\n"),
+            ("csrow0/ue_count", "0\n"),
+            ("csrow0/ch0_ce_count", "6\n"),
+            ("csrow0/ch0_dimm_label", "DIMM#A1\n"),
+            ("csrow0/ch1_ce_count", "0\n"),
+        ]
+        .map(|(file, text)| (format!("{mc}/{file}"), text))
+        .to_vec();
+        let tree: Vec<(&str, &str)> = tree.iter().map(|(path, text)| (path.as_str(), *text)).collect();
+        let want = "node_edac_channel_correctable_errors_total{channel=\"0\",controller=\"0\",csrow=\"0\",dimm_label=\"DIMMA1\"} 6\n\
+                    node_edac_channel_correctable_errors_total{channel=\"1\",controller=\"0\",csrow=\"0\",dimm_label=\"unknown\"} 0\n\
+                    node_edac_correctable_errors_total{controller=\"0\"} 7\n\
+                    node_edac_csrow_correctable_errors_total{controller=\"0\",csrow=\"0\"} 6\n\
+                    node_edac_csrow_correctable_errors_total{controller=\"0\",csrow=\"unknown\"} 1\n\
+                    node_edac_csrow_uncorrectable_errors_total{controller=\"0\",csrow=\"0\"} 0\n\
+                    ! sys/devices/system/edac/mc/mc0/ue_count:1: errors: expected a whole number, found \"many\"\n\
+                    ! sys/devices/system/edac/mc/mc0/ue_noinfo_count: No such file or directory (os error 2)\n";
+        let mut rig = Rig::new(&ROW, &tree, &[]);
+        assert_eq!(rig.samples(), want);
+        rig.plant(&[("sys/devices/system/edac/mc/mc0/csrow0/ch1_dimm_label", "B2\n")]);
+        assert!(rig.samples().contains("csrow=\"0\",dimm_label=\"B2\"} 0\n"));
+    }
+}

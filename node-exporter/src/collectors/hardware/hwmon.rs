@@ -73,7 +73,7 @@ struct Hwmon {
     order: Vec<usize>,
     chips: Filter,
     sensors: Arc<Mutex<Filter>>,
-    crew: Crew<Box<Chip>>,
+    crew: Crew<Chip>,
     next_id: u64,
 }
 
@@ -89,7 +89,7 @@ struct Entry {
     /// The label `chip`; empty when the entry is not a chip or is filtered out.
     label: Vec<u8>,
     id: u64,
-    chip: Option<Box<Chip>>,
+    chip: Option<Chip>,
     was_late: bool,
 }
 
@@ -178,7 +178,7 @@ impl Hwmon {
             }
             if entry.label != label {
                 // The sensor filter looks at the label too, so everything is matched anew.
-                entry.chip = (!label.is_empty()).then(|| Box::new(Chip::new(&self.sensors, entry, &label)));
+                entry.chip = (!label.is_empty()).then(|| Chip::new(&self.sensors, entry, &label));
                 entry.label = label;
             }
         }
@@ -191,7 +191,7 @@ impl Hwmon {
     }
 
     /// Reads `chips` and gives those that are done by `deadline`.
-    fn read(&mut self, chips: Vec<Box<Chip>>, deadline: Instant, fresh: &mut Vec<Box<Chip>>) {
+    fn read(&mut self, chips: Vec<Chip>, deadline: Instant, fresh: &mut Vec<Chip>) {
         let round = self.crew.run(chips, deadline);
         fresh.extend(round.done);
         // What was read before it was stuck is old; it is read anew at the next scrape.
@@ -200,7 +200,7 @@ impl Hwmon {
         }
     }
 
-    fn put_back(&mut self, mut chip: Box<Chip>, fresh: bool) {
+    fn put_back(&mut self, mut chip: Chip, fresh: bool) {
         chip.fresh = fresh;
         let entries = self.entries.known_mut();
         // A chip that was late may have been unplugged or renamed meanwhile; then nobody wants it.
@@ -344,7 +344,7 @@ struct Reading {
     now: Option<Attr>,
 }
 
-impl Job for Box<Chip> {
+impl Job for Chip {
     fn run(&mut self) {
         self.problem = None;
         let own = list(&mut self.own, &mut self.problem);
@@ -569,7 +569,7 @@ impl Family {
         let bare = property.is_empty();
         let whole = |name: &str, help, scale| {
             let name = format!("node_hwmon_{name}");
-            bare.then(|| Self { name, beside_bare: None, help, kind: Kind::Gauge, scale, bare })
+            bare.then_some(Self { name, beside_bare: None, help, kind: Kind::Gauge, scale, bare })
         };
         match kind {
             SensorKind::BeepEnable => {
@@ -676,5 +676,218 @@ impl Scale {
             Self::Milli => parse_f64(text)? * 0.001,
             Self::Micro | Self::Labelled => parse_f64(text)? / 1_000_000.0,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rig::Rig;
+
+    #[test]
+    fn names_are_taken_apart() {
+        let check = |name: &str, want: &str| {
+            let found = split_name(name.as_bytes());
+            let got =
+                found.map(|f| format!("{} {} {}", f.kind.as_str(), f.sensor, String::from_utf8_lossy(f.property)));
+            assert_eq!(got.as_deref().unwrap_or("-"), want, "{name}");
+        };
+        check("temp1_crit_alarm", "temp temp1 crit_alarm");
+        check("temp01_input", "temp temp1 input");
+        check("temp", "temp temp0 ");
+        check("fan1", "fan fan1 ");
+        check("update_interval", "update_interval update_interval0 ");
+        check("beep_enable", "beep_enable beep_enable0 ");
+        check("vrm", "vrm vrm0 ");
+        check("in_voltage0-voltage1_raw", "in in0 voltage0-voltage1_raw");
+        check("fan_12x", "fan fan0 12x");
+        for other in [
+            "",
+            "1",
+            "_",
+            "temp1_",
+            "temp1x",
+            "name",
+            "uevent",
+            "bogus1_input",
+            "temp99999999999999999999_input",
+            "temp1_a\nb",
+        ] {
+            check(other, "-");
+        }
+    }
+
+    #[test]
+    fn texts_are_cleaned() {
+        for (text, want) in [
+            ("coretemp.0", "coretemp_0"),
+            ("0000:00:18.3", "0000:00:18_3"),
+            ("__Fan Hub (front)__\n", "fan_hub__front"),
+            ("Gehäuse", "geh_use"),
+            ("..", ""),
+            ("", ""),
+        ] {
+            assert_eq!(String::from_utf8(clean(text.as_bytes())).unwrap(), want);
+        }
+        assert_eq!(clean(b"a\xff\xffb"), b"a__b");
+    }
+
+    #[test]
+    fn chips_are_named_after_their_device() {
+        let check = |device: Option<&str>, driver_name: &str, want: &str| {
+            let base = base_name(device.map(Path::new), driver_name.as_bytes(), || PathBuf::from("/sys/x/hwmon7"));
+            assert_eq!(String::from_utf8(base).unwrap(), want);
+        };
+        check(Some("/sys/devices/platform/coretemp.0"), "coretemp", "platform_coretemp_0");
+        check(Some("/sys/devices/pci0000:00/0000:00:18.3"), "", "pci0000:00_0000:00:18_3");
+        check(Some("/BAT0"), "", "bat0");
+        check(None, "Fan Hub", "fan_hub");
+        check(Some("/"), "..", "hwmon7");
+        check(None, "", "hwmon7");
+    }
+
+    #[test]
+    fn chips_of_one_device_are_told_apart() {
+        let chip = |base, driver_name, node| Naming { base, driver_name, node };
+        let all = [
+            chip(&b"a"[..], &b"x"[..], &b"hwmon0"[..]),
+            chip(b"a", b"Y z", b"hwmon1"),
+            chip(b"b", b"x", b"hwmon2"),
+            chip(b"c", b"x", b"hwmon3"),
+            chip(b"c", b"x", b"hwmon4"),
+            chip(b"c", b"..", b"hwmon5"),
+            chip(b"", b"", b"hwmon6"),
+            chip(b"", b"", b"hwmon7"),
+        ];
+        let labels: Vec<String> = all.iter().map(|chip| String::from_utf8(label(chip, &all)).unwrap()).collect();
+        assert_eq!(labels, ["a_x", "a_y_z", "b", "c_hwmon3", "c_hwmon4", "c_hwmon5", "", ""]);
+    }
+
+    #[test]
+    fn families_follow_the_first_rule_that_fits() {
+        let check = |kind, property: &str, want: &str| {
+            let family = Family::new(kind, property.as_bytes());
+            let got = family.map(|f| format!("{} {} {:?}", f.name, f.kind.as_str(), f.scale));
+            assert_eq!(got.as_deref().unwrap_or("-"), want, "{property}");
+        };
+        use SensorKind as K;
+        check(K::Temp, "input", "node_hwmon_temp_celsius gauge Milli");
+        check(K::Temp, "crit_alarm", "node_hwmon_temp_crit_alarm_celsius gauge Milli");
+        check(K::Temp, "alarm", "node_hwmon_temp_alarm gauge One");
+        check(K::Temp, "type", "node_hwmon_temp_type gauge One");
+        check(K::Temp, "Emergency", "node_hwmon_temp_emergency_celsius gauge Milli");
+        check(K::Fan, "input", "node_hwmon_fan_rpm gauge One");
+        check(K::Fan, "min", "node_hwmon_fan_min_rpm gauge One");
+        check(K::Fan, "beep", "node_hwmon_fan_beep_enabled gauge One");
+        check(K::Fan, "div", "node_hwmon_fan_div gauge One");
+        check(K::Fan, "", "node_hwmon_fan gauge One");
+        check(K::In, "min_alarm", "node_hwmon_in_min_alarm_volts gauge Milli");
+        check(K::Cpu, "vid", "node_hwmon_cpu_vid_volts gauge Milli");
+        check(K::Curr, "input", "node_hwmon_curr_amps gauge Milli");
+        check(K::Energy, "input", "node_hwmon_energy_joule_total counter Micro");
+        check(K::Power, "average", "node_hwmon_power_average_watt gauge Micro");
+        check(K::Power, "average_interval_max", "node_hwmon_power_average_interval_max_seconds gauge Milli");
+        check(K::Power, "accuracy", "node_hwmon_power_accuracy gauge Micro");
+        check(K::Humidity, "input", "node_hwmon_humidity gauge Micro");
+        check(K::Freq, "input", "node_hwmon_freq_freq_mhz gauge Labelled");
+        check(K::Freq, "max", "node_hwmon_freq_max gauge One");
+        check(K::Pwm, "auto_point1_pwm", "node_hwmon_pwm_auto_point1_pwm gauge One");
+        check(K::UpdateInterval, "", "node_hwmon_update_interval_seconds gauge Milli");
+        check(K::BeepEnable, "", "node_hwmon_beep_enabled gauge Flag");
+        check(K::Vrm, "x", "-");
+    }
+
+    #[test]
+    fn whatever_a_sensor_answers_instead_of_a_value_is_silence() {
+        for errno in [libc::EAGAIN, libc::EIO, libc::ENODATA, libc::ETIMEDOUT, libc::EPERM, libc::ENODEV, libc::EISDIR]
+        {
+            assert!(settle(Err(io::Error::from_raw_os_error(errno))).is_none(), "{errno}");
+        }
+    }
+
+    const FAN: &[(&str, &str)] = &[
+        ("sys/class/hwmon/hwmon0", "-> ../../devices/platform/hub.0/hwmon/hwmon0"),
+        ("sys/devices/platform/hub.0/hwmon/hwmon0/device", "-> ../../../hub.0"),
+        ("sys/devices/platform/hub.0/hwmon/hwmon0/name", "hub\n"),
+        ("sys/devices/platform/hub.0/hwmon/hwmon0/fan1_input", "1200\n"),
+        ("sys/devices/platform/hub.0/hwmon/hwmon0/fan2_input/", ""),
+        ("sys/devices/platform/hub.0/hwmon/hwmon0/fan2_label", "\nrear \\ \"left\"  \n"),
+    ];
+
+    #[test]
+    fn no_class_is_no_data_and_no_chip_is_no_sample() {
+        assert_eq!(Rig::new(&ROW, &[], &[]).samples(), "! no data: there are no sensor chips\n");
+        assert_eq!(Rig::new(&ROW, &[("sys/class/hwmon/", "")], &[]).samples(), "");
+        let broken = [("sys/class/hwmon/hwmon0", "-> nowhere"), ("sys/class/hwmon/README", "a file")];
+        assert_eq!(Rig::new(&ROW, &broken, &[]).samples(), "");
+    }
+
+    #[test]
+    fn energy_is_a_counter() {
+        let tree =
+            [("sys/class/hwmon/hwmon0/name", "amd_energy\n"), ("sys/class/hwmon/hwmon0/energy1_input", "42000000\n")];
+        let (page, problems) = crate::testing::page_of(&ROW, &tree, &[]);
+        assert!(page.contains("# TYPE node_hwmon_energy_joule_total counter\n"), "{page}");
+        assert!(page.contains("node_hwmon_energy_joule_total{chip=\"amd_energy\",sensor=\"energy1\"} 42\n"), "{page}");
+        assert!(problems.is_empty(), "{problems:?}");
+    }
+
+    #[test]
+    fn a_sensor_that_fails_comes_back() {
+        let mut rig = Rig::new(&ROW, FAN, &[]);
+        let rest = "node_hwmon_chip_names{chip=\"platform_hub_0\",chip_name=\"hub\"} 1\n\
+                    node_hwmon_fan_rpm{chip=\"platform_hub_0\",sensor=\"fan1\"} 1200\n";
+        let label = "node_hwmon_sensor_label{chip=\"platform_hub_0\",\
+                     label=\"rear \\\\ \\\"left\\\"  \",sensor=\"fan2\"} 1\n";
+        assert_eq!(rig.samples(), format!("{rest}{label}"));
+        rig.remove("sys/devices/platform/hub.0/hwmon/hwmon0/fan2_input");
+        rig.plant(&[("sys/devices/platform/hub.0/hwmon/hwmon0/fan2_input", "0\n")]);
+        let fan2 = "node_hwmon_fan_rpm{chip=\"platform_hub_0\",sensor=\"fan2\"} 0\n";
+        assert_eq!(rig.samples(), format!("{rest}{fan2}{label}"));
+        rig.plant(&[("sys/devices/platform/hub.0/hwmon/hwmon0/fan1_input", "N/A\n")]);
+        assert!(!rig.samples().contains("fan1"), "a value that is no number has no sample");
+    }
+
+    #[test]
+    fn a_second_chip_of_the_device_renames_the_first() {
+        let mut rig = Rig::new(&ROW, FAN, &[]);
+        assert!(rig.samples().contains("{chip=\"platform_hub_0\","));
+        rig.plant(&[
+            ("sys/class/hwmon/hwmon1", "-> ../../devices/platform/hub.0/hwmon/hwmon1"),
+            ("sys/devices/platform/hub.0/hwmon/hwmon1/device", "-> ../../../hub.0"),
+            ("sys/devices/platform/hub.0/hwmon/hwmon1/name", "pump\n"),
+            ("sys/devices/platform/hub.0/hwmon/hwmon1/pwm1", "77\n"),
+        ]);
+        let both = rig.samples();
+        assert!(both.contains("node_hwmon_fan_rpm{chip=\"platform_hub_0_hub\",sensor=\"fan1\"} 1200\n"), "{both}");
+        assert!(both.contains("node_hwmon_pwm{chip=\"platform_hub_0_pump\",sensor=\"pwm1\"} 77\n"), "{both}");
+        rig.remove("sys/class/hwmon/hwmon1");
+        assert!(rig.samples().contains("{chip=\"platform_hub_0\","));
+        // Another driver may take the place of the first under the same number.
+        rig.remove("sys/class/hwmon/hwmon0");
+        rig.plant(&[("sys/class/hwmon/hwmon0", "-> ../../devices/platform/hub.0/hwmon/hwmon1")]);
+        let other = rig.samples();
+        assert!(other.contains("node_hwmon_pwm{chip=\"platform_hub_0\",sensor=\"pwm1\"} 77\n"), "{other}");
+        assert!(!other.contains("fan"), "{other}");
+    }
+
+    #[test]
+    fn filters_leave_out_chips_and_sensors() {
+        let samples = |flags: &[(&'static str, &str)]| Rig::new(&ROW, FAN, flags).samples();
+        assert_eq!(samples(&[(CHIP_EXCLUDE, "hub")]), "");
+        assert_eq!(samples(&[(CHIP_INCLUDE, "^coretemp$")]), "");
+        let name = "node_hwmon_chip_names{chip=\"platform_hub_0\",chip_name=\"hub\"} 1\n";
+        assert_eq!(samples(&[(SENSOR_EXCLUDE, "^platform_hub_0;fan")]), name);
+        assert!(!samples(&[(SENSOR_INCLUDE, ";fan1$")]).contains("fan2"));
+    }
+
+    #[test]
+    fn the_file_of_the_device_goes_before_that_of_the_chip() {
+        let mut tree = FAN.to_vec();
+        tree.push(("sys/devices/platform/hub.0/fan01_input", "900\n"));
+        let mut rig = Rig::new(&ROW, &tree, &[]);
+        assert!(rig.samples().contains("sensor=\"fan1\"} 900\n"));
+        rig.remove("sys/devices/platform/hub.0/fan01_input");
+        assert!(rig.samples().contains("sensor=\"fan1\"} 1200\n"));
     }
 }

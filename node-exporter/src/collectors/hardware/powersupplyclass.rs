@@ -379,3 +379,62 @@ const ATTRIBUTES: &[Attribute] = &[
         "Lowest temperature in degrees Celsius at which the supply may work.",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rig::Rig;
+
+    #[test]
+    fn what_firmware_lacks_is_absent_and_what_it_fails_at_is_a_fault() {
+        let outcome = |errno| decide(Err(io::Error::from_raw_os_error(errno))).map(|attr| attr.is_some());
+        for errno in [libc::ENOENT, libc::ENODEV, libc::EOPNOTSUPP] {
+            assert!(!outcome(errno).unwrap(), "{errno}");
+        }
+        for errno in [libc::ENODATA, libc::EINVAL, libc::EIO, libc::ETIMEDOUT, libc::EAGAIN, libc::EPERM] {
+            assert!(outcome(errno).is_err(), "{errno}");
+        }
+    }
+
+    #[test]
+    fn a_bad_attribute_costs_itself_alone() {
+        let tree = [
+            ("sys/class/power_supply/BAT0/capacity", "75\n"),
+            ("sys/class/power_supply/BAT0/voltage_now", "twelve\n"),
+            ("sys/class/power_supply/BAT0/current_now", "-450000\n"),
+            ("sys/class/power_supply/BAT0/temp", "315\n"),
+            ("sys/class/power_supply/BAT0/status", "\n"),
+            ("sys/class/power_supply/BAT0/type", "Battery\n"),
+            ("sys/class/power_supply/BAT0/online/", ""),
+            ("sys/class/power_supply/BAT0/no_such_attribute", "x"),
+        ];
+        let want = "node_power_supply_capacity{power_supply=\"BAT0\"} 75\n\
+                    node_power_supply_current_ampere{power_supply=\"BAT0\"} -0.45\n\
+                    node_power_supply_info{power_supply=\"BAT0\",type=\"Battery\"} 1\n\
+                    node_power_supply_temp_celsius{power_supply=\"BAT0\"} 31.5\n\
+                    ! sys/class/power_supply/BAT0/voltage_now:1: voltage_now: expected a whole number, found \"twelve\"\n";
+        assert_eq!(Rig::new(&ROW, &tree, &[]).samples(), want);
+    }
+
+    #[test]
+    fn supplies_come_and_go_and_may_be_ignored() {
+        let tree = [("sys/class/power_supply/AC/online", "1\n"), ("sys/class/power_supply/hid/online", "0\n")];
+        let mut rig = Rig::new(&ROW, &tree, &[(IGNORED, "^hid")]);
+        let ac = "node_power_supply_info{power_supply=\"AC\"} 1\nnode_power_supply_online{power_supply=\"AC\"} 1\n";
+        assert_eq!(rig.samples(), ac);
+        rig.remove("sys/class/power_supply/AC/online");
+        assert_eq!(rig.samples(), "node_power_supply_info{power_supply=\"AC\"} 1\n");
+        rig.plant(&[("sys/class/power_supply/AC/online", "1\n")]);
+        assert_eq!(rig.samples(), ac);
+        rig.remove("sys/class/power_supply/AC");
+        assert_eq!(rig.samples(), "");
+        rig.remove("sys/class/power_supply");
+        assert_eq!(rig.samples(), "! no data: there is no class of power supplies\n");
+    }
+
+    #[test]
+    fn labels_stand_in_the_order_of_the_bytes() {
+        let labels = ATTRIBUTES.iter().filter(|row| matches!(row.shows, Shows::Label)).map(|row| row.file);
+        assert!(labels.is_sorted());
+    }
+}

@@ -7,6 +7,7 @@
 //! * Differs from the Go exporter: a zone that cannot be read costs itself alone; `max_energy_range_uj` is not read.
 
 use std::ffi::OsStr;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,7 @@ use common::exposition::{Desc, Page};
 use common::fields::{parse_i64, parse_u64};
 use common::flags::Flag;
 
-use crate::fs::{Devices, EntryKind, KeptAttr, sys_path};
+use crate::fs::{Attr, Devices, EntryKind, KeptAttr, sys_path};
 
 /// The row in the table.
 pub(in crate::collectors) const ROW: Row = Row::on("rapl", "energy counters, /sys/class/powercap", FLAGS, |args| {
@@ -53,23 +54,17 @@ impl Collector for Rapl {
         self.look_around()?;
         let mut denied = false;
         for (_, zone) in self.zones.known_mut().iter_mut().filter(|(_, zone)| !zone.name.is_empty()) {
-            let energy = match zone.energy.read() {
-                Ok(energy) => energy,
-                Err(e) if is_denied(&e) => {
+            let joules = match judge(zone.energy.read(), zone.energy.path()) {
+                Verdict::Joules(joules) => joules,
+                Verdict::Denied => {
                     denied = true;
                     continue;
                 }
-                Err(e) => {
-                    cx.fault(CollectError::io(zone.energy.path(), e));
+                Verdict::Fault(e) => {
+                    cx.fault(e);
                     continue;
                 }
             };
-            let Some(microjoules) = parse_u64(energy.text()) else {
-                let bad = BadField::new(1, "energy_uj", "a whole number", energy.text());
-                cx.fault(bad.in_file(zone.energy.path()));
-                continue;
-            };
-            let joules = microjoules as f64 / 1_000_000.0;
             let index = zone.index.as_bytes();
             if self.one_family {
                 page.sample(&JOULES, &[index, &zone.path, &zone.zone], joules);
@@ -81,6 +76,24 @@ impl Collector for Rapl {
             return Err(CollectError::no_data("energy counters are for root, or with CAP_DAC_READ_SEARCH"));
         }
         Ok(())
+    }
+}
+
+/// What came of reading a counter.
+enum Verdict {
+    Joules(f64),
+    Denied,
+    Fault(CollectError),
+}
+
+fn judge(read: io::Result<Attr>, path: &Path) -> Verdict {
+    match read {
+        Ok(text) => match parse_u64(text.text()) {
+            Some(microjoules) => Verdict::Joules(microjoules as f64 / 1_000_000.0),
+            None => Verdict::Fault(BadField::new(1, "energy_uj", "a whole number", text.text()).in_file(path)),
+        },
+        Err(e) if is_denied(&e) => Verdict::Denied,
+        Err(e) => Verdict::Fault(CollectError::io(path, e)),
     }
 }
 
@@ -177,4 +190,85 @@ fn sanitize(name: &[u8]) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rig::Rig;
+
+    #[test]
+    fn names_of_zones() {
+        assert_eq!(split_name(b"package-0"), (&b"package"[..], Some(0)));
+        assert_eq!(split_name(b"core"), (&b"core"[..], None));
+        assert_eq!(split_name(b"package-0-die-1"), (&b"package-0-die-1"[..], None));
+        assert_eq!(split_name(b"gpu-x"), (&b"gpu-x"[..], None));
+        for (name, want) in [
+            ("core", "core"),
+            ("a.b", "a_b"),
+            ("a._b", "a_b"),
+            ("a__b", "a__b"),
+            ("_a-.-b_", "_a_b_"),
+            ("a._.b", "a__b"),
+        ] {
+            assert_eq!(sanitize(name.as_bytes()), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn root_only_is_no_data_and_anything_else_is_a_fault() {
+        let outcome = |errno| judge(Err(io::Error::from_raw_os_error(errno)), Path::new("x"));
+        assert!(matches!(outcome(libc::EACCES), Verdict::Denied));
+        assert!(matches!(outcome(libc::EPERM), Verdict::Denied));
+        for errno in [libc::ENODATA, libc::EIO, libc::EAGAIN, libc::ENOENT] {
+            assert!(matches!(outcome(errno), Verdict::Fault(_)), "{errno}");
+        }
+    }
+
+    const TWO: &[(&str, &str)] = &[
+        ("sys/class/powercap/intel-rapl/enabled", "1\n"),
+        ("sys/class/powercap/intel-rapl:0/name", "package-0\n"),
+        ("sys/class/powercap/intel-rapl:0/energy_uj", "117382514998\n"),
+        ("sys/class/powercap/intel-rapl:0:0/name", "core\n"),
+        ("sys/class/powercap/intel-rapl:0:0/energy_uj", "1500000\n"),
+        ("sys/class/powercap/intel-rapl:1:0/name", "core\n"),
+        ("sys/class/powercap/intel-rapl:1:0/energy_uj", "2500000\n"),
+    ];
+
+    #[test]
+    fn zones_are_numbered_anew_when_one_goes() {
+        let mut rig = Rig::new(&ROW, TWO, &[]);
+        let package =
+            "node_rapl_package_joules_total{index=\"0\",path=\"sys/class/powercap/intel-rapl:0\"} 117382.514998\n";
+        let core = |index, zone, joules| {
+            format!("node_rapl_core_joules_total{{index=\"{index}\",path=\"sys/class/powercap/{zone}\"}} {joules}\n")
+        };
+        let both = core(0, "intel-rapl:0:0", "1.5") + &core(1, "intel-rapl:1:0", "2.5");
+        assert_eq!(rig.samples(), both + package);
+        rig.remove("sys/class/powercap/intel-rapl:0:0");
+        assert_eq!(rig.samples(), core(0, "intel-rapl:1:0", "2.5") + package);
+        rig.remove("sys/class/powercap");
+        assert_eq!(rig.samples(), "! no data: there are no energy counters\n");
+    }
+
+    #[test]
+    fn all_zones_in_one_family() {
+        let samples = Rig::new(&ROW, TWO, &[(ZONE_LABEL, "true")]).samples();
+        let first =
+            "node_rapl_joules_total{index=\"0\",path=\"sys/class/powercap/intel-rapl:0\",rapl_zone=\"package\"}";
+        assert!(samples.starts_with(first), "{samples}");
+        assert_eq!(samples.lines().count(), 3);
+    }
+
+    #[test]
+    fn a_broken_counter_costs_itself_alone() {
+        let mut rig = Rig::new(&ROW, TWO, &[]);
+        rig.plant(&[("sys/class/powercap/intel-rapl:0/energy_uj", "full\n")]);
+        rig.remove("sys/class/powercap/intel-rapl:1:0/energy_uj");
+        let samples = rig.samples();
+        assert!(samples.starts_with("node_rapl_core_joules_total{index=\"0\""), "{samples}");
+        assert!(samples.contains("! sys/class/powercap/intel-rapl:0/energy_uj:1: energy_uj: expected a whole number"));
+        assert!(samples.contains("! sys/class/powercap/intel-rapl:1:0/energy_uj: No such file"));
+        assert_eq!(samples.lines().count(), 3);
+    }
 }

@@ -135,3 +135,25 @@ const ATTRIBUTES: &[Attribute] = &[
         "Seconds without a sign of life after which it restarts the system.",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rig::Rig;
+
+    #[test]
+    fn absent_files_are_empty_labels_and_no_samples() {
+        let tree = [
+            ("sys/class/watchdog/watchdog0/identity", "iTCO_wdt\n"),
+            ("sys/class/watchdog/watchdog0/options", "0x8180\n"),
+            ("sys/class/watchdog/watchdog0/bootstatus", "0x20\n"),
+            ("sys/class/watchdog/watchdog0/timeout", "soon\n"),
+        ];
+        let want = "node_watchdog_bootstatus{name=\"watchdog0\"} 32\n\
+                    node_watchdog_info{identity=\"iTCO_wdt\",name=\"watchdog0\",options=\"0x8180\",\
+                    pretimeout_governor=\"\",state=\"\",status=\"\"} 1\n\
+                    ! sys/class/watchdog/watchdog0/timeout:1: timeout: expected a whole number, found \"soon\"\n";
+        assert_eq!(Rig::new(&ROW, &tree, &[]).samples(), want);
+        assert_eq!(Rig::new(&ROW, &[], &[]).samples(), "! no data: there is no class of watchdogs\n");
+    }
+}

@@ -357,3 +357,96 @@ fn parse_udev(text: &[u8]) -> Facts {
         ata_rotation_rate: number(b"ID_ATA_ROTATION_RATE_RPM"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rig::Rig;
+
+    #[track_caller]
+    fn check(line: &str, want: &str) {
+        let got = parse(1, line.as_bytes()).map_err(|bad| bad.to_string()).map(|parsed| {
+            parsed.map(|p| (String::from_utf8_lossy(p.name).into_owned(), p.numbers[..p.n_numbers].to_vec()))
+        });
+        assert_eq!(format!("{got:?}"), want);
+    }
+
+    #[test]
+    fn good() {
+        check("   8  0 sda 1 2 3 4 5 6 7 8 9 10 11\n", "Ok(Some((\"sda\", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])))");
+        let newer = "8 0 sda 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18";
+        check(newer, "Ok(Some((\"sda\", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17])))");
+    }
+
+    #[test]
+    fn cut_short() {
+        check("8 0 sda 1 2 3 4 5 6 7 8 9 10", "Ok(None)");
+        check("", "Ok(None)");
+    }
+
+    #[test]
+    fn garbage() {
+        check("8 0 sda 1 2 3 x 5 6 7 8 9 10 11", r#"Err("1: counter: expected a whole number, found \"x\"")"#);
+        check("8 0 sda 1 2 3 -4 5 6 7 8 9 10 11", r#"Err("1: counter: expected a whole number, found \"-4\"")"#);
+    }
+
+    #[test]
+    fn properties() {
+        let facts = parse_udev(
+            b"S:x\nE:ID_MODEL=A=B\nE:ID_SERIAL=long\nE:ID_SERIAL_SHORT=s\nE:ID_ATA=1\nE:ID_ATA_WRITE_CACHE=1\n\
+              E:ID_ATA_ROTATION_RATE_RPM=fast\nE:ID_MODEL_ENC=no\nE:\nE:=\nE:ID_FS_TYPE=\nG:ID_WWN=no",
+        );
+        let want =
+            Facts { model: b"A=B".to_vec(), serial: b"s".to_vec(), ata_write_cache: Some(1.0), ..Facts::default() };
+        assert_eq!(facts, want);
+        assert_eq!(parse_udev(b"E:ID_ATA_WRITE_CACHE=1\n\xff\xfe"), Facts::default());
+    }
+
+    const SDA: &str = "8 0 sda 1 2 3 4 5 6 7 8 9 10 11\n";
+
+    fn info(samples: &str) -> &str {
+        samples.lines().find(|line| line.starts_with("node_disk_info")).unwrap_or_default()
+    }
+
+    #[test]
+    fn facts_are_read_again_when_udev_writes_them() {
+        let mut rig = Rig::new(&ROW, &[("proc/diskstats", SDA)], &[]);
+        let want = |model: &str, turns: u8| {
+            format!(
+                "node_disk_info{{device=\"sda\",major=\"8\",minor=\"0\",model=\"{model}\",path=\"\",revision=\"\",\
+                 rotational=\"{turns}\",serial=\"\",wwn=\"\"}} 1"
+            )
+        };
+        assert_eq!(info(&rig.samples()), want("", 0));
+        rig.plant(&[("udev/b8:0", "E:ID_MODEL=one\n")]);
+        assert_eq!(info(&rig.samples()), want("one", 0));
+        rig.plant(&[("udev/b8:0", "E:ID_MODEL=another\n")]);
+        assert_eq!(info(&rig.samples()), want("another", 0));
+        // Another disk of that name, with a number of its own.
+        rig.plant(&[
+            ("proc/diskstats", &SDA.replace("8 0 sda", "8 16 sda")),
+            ("udev/b8:16", "E:ID_MODEL=new\n"),
+            ("sys/block/sda/queue/rotational", "1\n"),
+        ]);
+        assert_eq!(info(&rig.samples()), want("new", 1).replace("minor=\"0\"", "minor=\"16\""));
+        rig.plant(&[("proc/diskstats", "")]);
+        assert_eq!(rig.samples(), "");
+    }
+
+    #[test]
+    fn a_bad_line_costs_itself_and_filters_apply() {
+        let text = format!("{SDA}8 16 sdb 1 2 3 x 5 6 7 8 9 10 11\n{}", SDA.replace("sda", "sda1"));
+        let samples = Rig::new(&ROW, &[("proc/diskstats", &text)], &[]).samples();
+        assert!(samples.ends_with("\n! proc/diskstats:2: counter: expected a whole number, found \"x\"\n"));
+        assert!(samples.contains("node_disk_read_bytes_total{device=\"sda\"} 1536\n"));
+        assert!(samples.contains("node_disk_read_time_seconds_total{device=\"sda\"} 0.004\n"));
+        assert!(!samples.contains("sda1"));
+        let only = Rig::new(&ROW, &[("proc/diskstats", &text)], &[(INCLUDE, "^sda1$")]).samples();
+        assert!(only.contains("device=\"sda1\"") && !only.contains("device=\"sda\""));
+    }
+
+    #[test]
+    fn no_file_is_an_error() {
+        assert_eq!(Rig::new(&ROW, &[], &[]).samples(), "! proc/diskstats: No such file or directory (os error 2)\n");
+    }
+}

@@ -101,7 +101,7 @@ impl Kept {
         // Levels without redundancy cannot lack a disk and still run.
         let degraded = match level.text() {
             b"raid1" | b"raid4" | b"raid5" | b"raid6" | b"raid10" => {
-                read(&mut self.degraded, "degraded", cx, |text| parse_u64(text))
+                read(&mut self.degraded, "degraded", cx, parse_u64)
             }
             _ => Some(0),
         };
@@ -287,4 +287,108 @@ fn pair_of(text: &[u8]) -> Option<(i64, i64)> {
 
 fn whole(text: &[u8]) -> Option<i64> {
     i64::try_from(parse_u64(text)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rig::Rig;
+
+    #[track_caller]
+    fn check(text: &str, want: &[&str]) {
+        let show = |(array, problem): (Option<Array<'_>>, Option<BadField>)| {
+            let array = array.map(|a| {
+                let text = |bytes| String::from_utf8_lossy(bytes);
+                format!(
+                    "{} {} {:?} F{} S{} {} {:?}",
+                    text(a.device),
+                    text(a.state),
+                    a.disks,
+                    a.failed,
+                    a.spare,
+                    a.blocks,
+                    a.synced
+                )
+            });
+            array.into_iter().chain(problem.map(|bad| bad.to_string())).collect::<Vec<_>>().join(" ! ")
+        };
+        assert_eq!(parse(text.as_bytes()).into_iter().map(show).collect::<Vec<_>>(), want);
+    }
+
+    #[test]
+    fn good() {
+        check(
+            "Personalities : [raid1] [raid0]\n\
+             md0 : active raid1 sdb1[1](F) sda1[0] sdc1[2](S)\n      523968 blocks super 1.2 [2/1] [U_]\n      \n\
+             md1 : active raid0 sda2[0] sdb2[1]\n      99 blocks 64k chunks\n\n\
+             md127 : inactive sds[1](S) sdt[0](S)\n      5552 blocks super external:imsm\n       \n\
+             unused devices: <none>\n",
+            &[
+                "md0 active Some((2, 1)) F1 S1 523968 Some(523968)",
+                "md1 active Some((2, 2)) F0 S0 99 Some(99)",
+                "md127 inactive Some((0, 0)) F0 S2 5552 Some(5552)",
+            ],
+        );
+    }
+
+    #[test]
+    fn busy() {
+        let sync = |line: &str| format!("md0 : active raid1 a[0] b[1]\n   9 blocks [2/2] [UU]\n{line}\n");
+        check(
+            &sync("   recovery = 12.6% (3/9) finish=1.5min speed=3K/sec"),
+            &["md0 recovering Some((2, 2)) F0 S0 9 Some(3)"],
+        );
+        check(&sync("   bitmap: 0/30\n   check = 1.0% (4/9)"), &["md0 checking Some((2, 2)) F0 S0 9 Some(4)"]);
+        check(&sync("   resync=DELAYED"), &["md0 resyncing Some((2, 2)) F0 S0 9 Some(0)"]);
+        check(&sync("   reshape = 7% (5/9)"), &["md0 reshaping Some((2, 2)) F0 S0 9 Some(5)"]);
+        check(
+            &sync("   resync=REMOTE"),
+            &["md0 resyncing Some((2, 2)) F0 S0 9 None ! 3: progress: expected (n/m), found \"resync=REMOTE\""],
+        );
+    }
+
+    #[test]
+    fn cut_short() {
+        check("md0 : active raid1 a[0]", &["1: size: expected a whole number, found \"\""]);
+        check("md0 :", &["1: state: expected a word, found \"\""]);
+        check("", &[]);
+    }
+
+    #[test]
+    fn garbage_costs_one_array() {
+        check(
+            "md0 : active raid1 a[0]\n   many blocks [1/1] [U]\nmd1 : active raid1 b[0]\n   7 blocks [1/x] [U]\n\
+             md2 : active raid1 c[0]\n   8 blocks [1/1] [U]\n\u{1}\u{2}\n",
+            &[
+                "2: size: expected a whole number, found \"many blocks [1/1] [U]\"",
+                "md1 active None F0 S0 7 Some(7) ! 4: disks: expected [n/m] [UU], found \"7 blocks [1/x] [U]\"",
+                "md2 active Some((1, 1)) F0 S0 8 Some(8)",
+                "7: colon: expected a word, found \"\"",
+            ],
+        );
+    }
+
+    #[test]
+    fn sysfs_part() {
+        let tree = [
+            ("proc/mdstat", "Personalities :\n"),
+            ("sys/block/md0/md/level", "raid5\n"),
+            ("sys/block/md0/md/raid_disks", "5 (4)\n"),
+            ("sys/block/md0/md/degraded", "1\n"),
+            ("sys/block/md1/md/level", "raid1\n"),
+            ("sys/block/md1/md/raid_disks", "\n"),
+            ("sys/block/md2/md/level", "raid0\n"),
+            ("sys/block/md2/md/raid_disks", "2\n"),
+            ("sys/block/md127/md/level", "container\n"),
+            ("sys/block/md127p1/size", "1\n"),
+        ];
+        let want = "node_md_degraded{device=\"md0\"} 1\n\
+                    node_md_degraded{device=\"md127\"} 0\n\
+                    node_md_degraded{device=\"md2\"} 0\n\
+                    node_md_raid_disks{device=\"md0\"} 5\n\
+                    node_md_raid_disks{device=\"md2\"} 2\n\
+                    ! sys/block/md1/md/degraded: No such file or directory (os error 2)\n";
+        assert_eq!(Rig::new(&ROW, &tree, &[]).samples(), want);
+        assert_eq!(Rig::new(&ROW, &[], &[]).samples(), "! no data: software RAID is not loaded\n");
+    }
 }

@@ -162,3 +162,47 @@ fn number(file: &mut KeptAttr, cx: &mut Scrape) -> Option<f64> {
     }
     number
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rig::Rig;
+
+    #[test]
+    fn names_of_namespaces() {
+        for (name, want) in [("nvme0n1", "1"), ("nvme10n12", "12"), ("nvme0n1p1", "1")] {
+            assert_eq!(nsid(name.as_bytes()), Some(want.as_bytes()), "{name}");
+        }
+        for name in ["", "nvme", "nvme0", "nvme0n", "nvmen1", "nvme0c1n1", "ng0n1", "hwmon1"] {
+            assert_eq!(nsid(name.as_bytes()), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_missing_file_costs_its_own_series() {
+        let tree = [
+            ("sys/class/nvme/nvme0/cntlid", "1\n"),
+            ("sys/class/nvme/nvme0/model", "Example 970  \n"),
+            ("sys/class/nvme/nvme0/serial", "S1\n"),
+            ("sys/class/nvme/nvme0/state", "live\n"),
+            ("sys/class/nvme/nvme0/nvme0n1/size", "8\n"),
+            ("sys/class/nvme/nvme0/nvme0n1/nuse", "?\n"),
+            ("sys/class/nvme/nvme0/nvme0n1/queue/logical_block_size", "512\n"),
+        ];
+        let mut rig = Rig::new(&ROW, &tree, &[]);
+        let want = "node_nvme_namespace_capacity_bytes{device=\"nvme0\",nsid=\"1\"} 4096\n\
+                    node_nvme_namespace_info{ana_state=\"unknown\",device=\"nvme0\",nsid=\"1\"} 1\n\
+                    node_nvme_namespace_logical_block_size_bytes{device=\"nvme0\",nsid=\"1\"} 512\n\
+                    node_nvme_namespace_size_bytes{device=\"nvme0\",nsid=\"1\"} 4096\n\
+                    ! sys/class/nvme/nvme0/nvme0n1/nuse:1: number of blocks or bytes: expected a whole number, found \"?\"\n\
+                    ! sys/class/nvme/nvme0/firmware_rev: No such file or directory (os error 2)\n";
+        assert_eq!(rig.samples(), want);
+        rig.plant(&[("sys/class/nvme/nvme0/firmware_rev", "2B2Q\n")]);
+        let info = "node_nvme_info{cntlid=\"1\",device=\"nvme0\",firmware_revision=\"2B2Q\",model=\"Example 970\",serial=\"S1\",state=\"live\"} 1\n";
+        assert!(rig.samples().starts_with(info));
+        rig.remove("sys/class/nvme/nvme0");
+        assert_eq!(rig.samples(), "");
+        rig.remove("sys/class/nvme");
+        assert_eq!(rig.samples(), "! no data: there are no NVMe controllers\n");
+    }
+}
