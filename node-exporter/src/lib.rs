@@ -13,6 +13,11 @@ pub(crate) mod samples;
 #[cfg(test)]
 pub(crate) mod testing;
 
+#[cfg(test)]
+pub(crate) mod rig;
+#[cfg(test)]
+pub(crate) mod testing;
+
 use common::app::{Program, web_flags};
 use common::error::ConfigError;
 use common::flags::{Args, Flag};

@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 /// Seconds east of UTC at a point in time, and the zone's abbreviation at that time; `None` if the year is out of
 /// range.
 #[expect(unsafe_code, reason = "localtime_r has no safe wrapper")]
-pub fn zone_at(seconds: i64) -> Option<(i64, Vec<u8>)> {
+pub(crate) fn zone_at(seconds: i64) -> Option<(i64, Vec<u8>)> {
     let time: libc::time_t = seconds;
     let mut parts = MaybeUninit::<libc::tm>::zeroed();
     // SAFETY: both pointers are valid for the call, and the result is looked at only where it was filled in. The zone

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 
 /// Asks the kernel how it steers the clock: the state of the clock (`TIME_OK` …) and all parameters.
 #[expect(unsafe_code, reason = "adjtimex has no safe wrapper")]
-pub fn read() -> io::Result<(i32, libc::timex)> {
+pub(crate) fn read() -> io::Result<(i32, libc::timex)> {
     let mut timex = MaybeUninit::<libc::timex>::zeroed();
     // SAFETY: the pointer is valid for reads and writes of a whole timex during the call, and all of its bytes are
     // zero, so that `modes` asks for no change.
