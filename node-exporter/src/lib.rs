@@ -4,6 +4,14 @@
 
 pub mod collectors;
 pub mod fs;
+mod kernel;
+pub mod planned;
+#[cfg(test)]
+mod rig;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod testing;
 
 use common::app::{Program, web_flags};
 use common::error::ConfigError;
@@ -21,7 +29,7 @@ pub static PROGRAM: Program = Program {
     web_flags: &WEB,
     flags: &[("Paths", fs::FLAGS)],
     rows: collectors::COLLECTORS,
-    planned: &[],
+    planned: planned::PLANNED,
     check,
 };
 
