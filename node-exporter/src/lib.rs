@@ -7,9 +7,9 @@ pub mod fs;
 mod kernel;
 pub mod planned;
 #[cfg(test)]
-pub(crate) mod rig;
+pub mod rig;
 #[cfg(test)]
-pub(crate) mod testing;
+pub mod testing;
 
 use common::app::{Program, web_flags};
 use common::error::ConfigError;
