@@ -7,9 +7,11 @@ pub mod fs;
 mod kernel;
 pub mod planned;
 #[cfg(test)]
-pub mod rig;
+pub(crate) mod rig;
 #[cfg(test)]
-pub mod testing;
+pub(crate) mod samples;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use common::app::{Program, web_flags};
 use common::error::ConfigError;

@@ -7,7 +7,7 @@ const COMING: [&str; 3] = ["apache-exporter", "blackbox-exporter", "logstash-exp
 #[test]
 fn they_end_with_status_1_and_one_line() {
     for program in COMING {
-        let end = run_to_end(program, &[]);
+        let end = run_to_end::<&str>(program, &[]);
         assert_eq!(end.status.code(), Some(1), "{program}");
         assert_eq!(end.stdout, "", "{program}");
         assert_eq!(end.stderr.lines().count(), 1, "{program}: {}", end.stderr);

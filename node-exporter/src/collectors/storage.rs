@@ -1,1 +1,5 @@
 //! Disks, arrays and file systems.
+
+pub(super) mod diskstats;
+pub(super) mod mdadm;
+pub(super) mod nvme;
