@@ -12,16 +12,26 @@ mod system;
 
 /// All collectors, by name.
 pub static COLLECTORS: &[&Row] = &[
+    &processor::cpu::ROW,
+    &processor::cpufreq::ROW,
     &storage::diskstats::ROW,
     &hardware::dmi::ROW,
     &hardware::edac::ROW,
+    &system::entropy::ROW,
+    &system::filefd::ROW,
     &hardware::hwmon::ROW,
     &system::loadavg::ROW,
     &storage::mdadm::ROW,
+    &memory::meminfo::ROW,
     &storage::nvme::ROW,
     &hardware::powersupplyclass::ROW,
+    &system::pressure::ROW,
     &hardware::rapl::ROW,
+    &processor::schedstat::ROW,
+    &network::softnet::ROW,
+    &processor::stat::ROW,
     &hardware::thermal_zone::ROW,
+    &memory::vmstat::ROW,
     &hardware::watchdog::ROW,
 ];
 

@@ -4,7 +4,8 @@
 
 pub mod collectors;
 pub mod fs;
-
+mod kernel;
+pub mod planned;
 #[cfg(test)]
 pub(crate) mod rig;
 #[cfg(test)]
@@ -26,7 +27,7 @@ pub static PROGRAM: Program = Program {
     web_flags: &WEB,
     flags: &[("Paths", fs::FLAGS)],
     rows: collectors::COLLECTORS,
-    planned: &[],
+    planned: planned::PLANNED,
     check,
 };
 

@@ -1,1 +1,3 @@
 //! Interfaces, protocols and sockets.
+
+pub(super) mod softnet;
