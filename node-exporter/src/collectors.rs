@@ -12,6 +12,8 @@ mod system;
 
 /// All collectors, by name.
 pub static COLLECTORS: &[&Row] = &[
+    &network::bonding::ROW,
+    &network::conntrack::ROW,
     &processor::cpu::ROW,
     &processor::cpufreq::ROW,
     &storage::diskstats::ROW,
@@ -23,14 +25,23 @@ pub static COLLECTORS: &[&Row] = &[
     &system::loadavg::ROW,
     &storage::mdadm::ROW,
     &memory::meminfo::ROW,
+    &network::netstat::ROW,
     &storage::nvme::ROW,
+    &system::os::ROW,
     &hardware::powersupplyclass::ROW,
     &system::pressure::ROW,
     &hardware::rapl::ROW,
     &processor::schedstat::ROW,
+    &system::selinux::ROW,
+    &network::sockstat::ROW,
     &network::softnet::ROW,
     &processor::stat::ROW,
+    &system::textfile::ROW,
     &hardware::thermal_zone::ROW,
+    &system::time::ROW,
+    &system::timex::ROW,
+    &network::udp_queues::ROW,
+    &system::uname::ROW,
     &memory::vmstat::ROW,
     &hardware::watchdog::ROW,
 ];

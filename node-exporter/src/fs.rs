@@ -18,6 +18,8 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, RawDir, SeekFrom};
 use rustix::io::Errno;
 
+pub mod plain;
+
 /// Where the host's trees are mounted.
 pub const FLAGS: &[Flag] = &[
     Flag::text("path.procfs", "/proc", "Where the proc file system of the host is mounted."),

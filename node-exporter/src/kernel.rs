@@ -1,6 +1,9 @@
-//! What several collectors share about the kernel's files: their parsers, and sets that are followed over scrapes.
+//! What several collectors share about the kernel: parsers of its files, sets that are followed over scrapes, and the
+//! system calls that have no safe wrapper elsewhere.
 
 pub(crate) mod cpu_dirs;
 pub(crate) mod cpu_labels;
 pub(crate) mod cpuinfo;
+pub(crate) mod localtime;
 pub(crate) mod proc_stat;
+pub(crate) mod timex;

@@ -9,6 +9,8 @@ pub mod planned;
 #[cfg(test)]
 pub(crate) mod rig;
 #[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
 pub(crate) mod testing;
 
 use common::app::{Program, web_flags};

@@ -1,3 +1,8 @@
 //! Interfaces, protocols and sockets.
 
+pub(super) mod bonding;
+pub(super) mod conntrack;
+pub(super) mod netstat;
+pub(super) mod sockstat;
 pub(super) mod softnet;
+pub(super) mod udp_queues;
