@@ -7,11 +7,11 @@ pub mod fs;
 mod kernel;
 pub mod planned;
 #[cfg(test)]
-pub(crate) mod rig;
+mod rig;
 #[cfg(test)]
-pub(crate) mod samples;
+mod samples;
 #[cfg(test)]
-pub(crate) mod testing;
+mod testing;
 
 use common::app::{Program, web_flags};
 use common::error::ConfigError;
