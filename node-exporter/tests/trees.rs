@@ -2,6 +2,7 @@
 //!
 //! `UPDATE_GOLDEN=1` rewrites the pages; the difference is the review.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{env, fs};
@@ -15,17 +16,17 @@ const COLLECTORS_OF_THE_TREES: &[&str] =
     &["diskstats", "dmi", "edac", "hwmon", "mdadm", "nvme", "powersupplyclass", "rapl", "thermal_zone", "watchdog"];
 
 /// The page over `tests/fixtures/<machine>`, then a line `! collector: problem` for each problem.
-fn page(machine: &str) -> String {
+fn page(machine: &str) -> Result<String, Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(machine);
     let (mut pages, mut problems) = (Vec::new(), String::new());
     for name in COLLECTORS_OF_THE_TREES {
-        let row = COLLECTORS.iter().find(|row| row.name == *name).unwrap();
+        let row = COLLECTORS.iter().find(|row| row.name == *name).ok_or(*name)?;
         let mut args = Args::defaults(row.flags.iter().chain(node_exporter::fs::FLAGS));
         let trees = [("path.procfs", "proc"), ("path.sysfs", "sys"), ("path.rootfs", ""), ("path.udev.data", "udev")];
         for (flag, below) in trees {
-            args.set(flag, vec![root.join(below).to_str().unwrap().to_owned()], true);
+            args.set(flag, vec![root.join(below).display().to_string()], true);
         }
-        let mut collector = (row.new)(&args).unwrap();
+        let mut collector = (row.new)(&args)?;
         let mut page = Page::default();
         // The second scrape goes by what the first has kept, and must say the same.
         for round in 0..2 {
@@ -45,29 +46,29 @@ fn page(machine: &str) -> String {
         text.extend_from_slice(piece);
     });
     assert!(refused.is_empty(), "{refused:?}");
-    (String::from_utf8(text).unwrap() + &problems).replace(&format!("{}/", root.display()), "/")
+    Ok((String::from_utf8(text)? + &problems).replace(&format!("{}/", root.display()), "/"))
 }
 
-fn golden(machine: &str) {
+fn golden(machine: &str) -> Result<(), Box<dyn Error>> {
     let file: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests/golden", &format!("{machine}.prom")].iter().collect();
-    let got = page(machine);
+    let got = page(machine)?;
     if env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::create_dir_all(file.parent().unwrap()).unwrap();
-        return fs::write(file, got).unwrap();
+        return Ok(fs::write(file, got)?);
     }
-    let want = fs::read_to_string(&file).unwrap();
+    let want = fs::read_to_string(&file)?;
     for (n, (want, got)) in want.lines().zip(got.lines()).enumerate() {
         assert_eq!(want, got, "{}:{}: UPDATE_GOLDEN=1 rewrites it", file.display(), n + 1);
     }
     assert_eq!(want.lines().count(), got.lines().count(), "{}: UPDATE_GOLDEN=1 rewrites it", file.display());
+    Ok(())
 }
 
 #[test]
-fn server_board() {
-    golden("board");
+fn server_board() -> Result<(), Box<dyn Error>> {
+    golden("board")
 }
 
 #[test]
-fn laptop() {
-    golden("laptop");
+fn laptop() -> Result<(), Box<dyn Error>> {
+    golden("laptop")
 }
