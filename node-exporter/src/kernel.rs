@@ -1,4 +1,4 @@
-//! System calls that have no safe wrapper elsewhere, one module each.
+//! What collectors share about the kernel: parsers, and the system calls that no library wraps, one module each.
 
 pub mod localtime;
 pub mod timex;
