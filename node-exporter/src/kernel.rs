@@ -7,3 +7,6 @@ pub(crate) mod cpuinfo;
 pub(crate) mod localtime;
 pub(crate) mod proc_stat;
 pub(crate) mod timex;
+
+/// No file has more CPUs than this; Linux itself stops at 8,192. What comes after is not looked at.
+pub(crate) const MOST_CPUS: usize = 65_536;

@@ -38,10 +38,11 @@ impl Stamp {
         }
     }
 
-    /// Whether any later write is sure to leave another stamp; clocks of file systems are coarse.
+    /// Whether any later write is sure to leave another stamp: the clocks of file systems are coarse. The time of
+    /// modification does not count, anyone can set it.
     fn is_settled(self) -> bool {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        i64::try_from(now).is_ok_and(|now| now - self.changed.max(self.modified) > 2)
+        i64::try_from(now).is_ok_and(|now| now - self.changed > 2)
     }
 }
 

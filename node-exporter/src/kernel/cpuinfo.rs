@@ -7,6 +7,8 @@
 use common::error::BadField;
 use common::fields::{lines, parse_f64, parse_u64};
 
+use super::MOST_CPUS;
+
 /// Whose keys to look for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layout {
@@ -195,9 +197,12 @@ pub(crate) fn parse(layout: Layout, text: &[u8]) -> Result<Vec<CpuInfo<'_>>, Bad
                 let number = parse_u64(value.trim_ascii()).and_then(|number| u32::try_from(number).ok());
                 let number =
                     number.ok_or_else(|| BadField::new(line_number, "number of the CPU", "a whole number", value))?;
-                // Only mainframes come back to a CPU, and they have few of them.
+                if cpus.len() >= MOST_CPUS {
+                    break;
+                }
+                // Only mainframes come back to a CPU; they count them upwards both times.
                 let known = match layout {
-                    Layout::S390 => cpus.iter().position(|cpu| cpu.number == number),
+                    Layout::S390 => cpus.binary_search_by_key(&number, |cpu| cpu.number).ok(),
                     _ => None,
                 };
                 current = Some(known.unwrap_or(cpus.len()));
@@ -346,5 +351,19 @@ mod tests {
         let bad = CpuInfo { clock: b"fast", ..CpuInfo::default() };
         assert!(bad.hertz().is_err());
         assert_eq!(CpuInfo::default().hertz(), Ok(None));
+    }
+
+    #[test]
+    fn no_text_is_too_strange() {
+        let text = b"system type : x\nprocessor 3: a\nprocessor : 1\ncpu number : 3\nflags: a\n: :\n\xff : \xfe\n";
+        let layouts =
+            [Layout::X86, Layout::Arm, Layout::Mips, Layout::Loong, Layout::Power, Layout::Riscv, Layout::S390];
+        for layout in layouts {
+            for end in 0..=text.len() {
+                for start in 0..=end {
+                    let _parsed_or_refused = parse(layout, &text[start..end]);
+                }
+            }
+        }
     }
 }

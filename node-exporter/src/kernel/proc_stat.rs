@@ -7,6 +7,8 @@
 use common::error::BadField;
 use common::fields::{Words, lines, parse_f64, parse_u64};
 
+use super::MOST_CPUS;
+
 /// Ticks of user space in a second: fixed to 100 as part of the kernel's interface.
 const USER_HZ: f64 = 100.0;
 
@@ -34,6 +36,7 @@ pub(crate) fn cpu_lines(text: &[u8]) -> impl Iterator<Item = Result<CpuLine, Bad
         .skip_while(|(_, line)| !line.starts_with(b"cpu"))
         .take_while(|(_, line)| line.starts_with(b"cpu"))
         .filter_map(|(number, line)| parse_cpu(number, line).transpose())
+        .take(MOST_CPUS)
 }
 
 fn parse_cpu(line_number: u32, line: &[u8]) -> Result<Option<CpuLine>, BadField> {

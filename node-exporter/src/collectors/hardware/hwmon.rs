@@ -872,6 +872,31 @@ mod tests {
     }
 
     #[test]
+    fn a_chip_that_was_late_comes_back() {
+        let rig = Rig::new(&ROW, FAN, &[]);
+        let mut args = common::flags::Args::defaults(FLAGS.iter().chain(crate::fs::FLAGS));
+        args.set("path.sysfs", vec![rig.root().join("sys").to_str().unwrap().to_owned()], true);
+        let mut collector = (ROW.new)(&args).unwrap();
+        let mut page = Page::default();
+        let mut scrape = |time| {
+            page.clear();
+            let mut cx = Scrape::new(Instant::now() + time);
+            collector.update(&mut cx, &mut page).unwrap();
+            (cx.faults().first().map(ToString::to_string), page.samples())
+        };
+        // With no time at all the chip may or may not make it, but it is never half there.
+        match scrape(Duration::ZERO) {
+            (None, samples) => assert_eq!(samples, 3),
+            (Some(fault), samples) => {
+                assert!(fault.ends_with("hwmon0: no answer in time"), "{fault}");
+                assert_eq!(samples, 0);
+            }
+        }
+        let back = (0..1000).map(|_| scrape(Duration::from_secs(5))).find(|(fault, _)| fault.is_none());
+        assert_eq!(back, Some((None, 3)));
+    }
+
+    #[test]
     fn filters_leave_out_chips_and_sensors() {
         let samples = |flags: &[(&'static str, &str)]| Rig::new(&ROW, FAN, flags).samples();
         assert_eq!(samples(&[(CHIP_EXCLUDE, "hub")]), "");

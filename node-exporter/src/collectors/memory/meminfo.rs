@@ -3,7 +3,8 @@
 //! * Source: kernel Documentation/filesystems/proc.rst, "meminfo".
 //! * Units: the file has KiB with the unit `kB`, we export bytes; huge pages are counted in pages.
 //! * Absent when: a field is not in the file, which depends on version and configuration of the kernel.
-//! * Differs from the Go exporter: a malformed line costs its own sample; one whose field is not exported costs nothing.
+//! * Differs from the Go exporter: a malformed line costs its own sample, and nothing where the field is not
+//!   exported.
 
 use common::collector::{Collector, Row, Scrape};
 use common::error::{BadField, CollectError};
@@ -59,7 +60,7 @@ static FIELDS: &[Field] = &[
     field("Inactive(file)", "node_memory_Inactive_file_bytes", "Memory not used lately that files back."),
     field("KernelStack", "node_memory_KernelStack_bytes", "Stacks of tasks within the kernel."),
     field("Mapped", "node_memory_Mapped_bytes", "Files mapped by processes."),
-    field("MemAvailable", "node_memory_MemAvailable_bytes", "Memory that programs can have without swapping, estimated."),
+    field("MemAvailable", "node_memory_MemAvailable_bytes", "Estimate of what programs can have without swapping."),
     field("MemFree", "node_memory_MemFree_bytes", "Memory that nothing uses."),
     field("MemTotal", "node_memory_MemTotal_bytes", "Memory the kernel can use."),
     field("Mlocked", "node_memory_Mlocked_bytes", "Memory locked by programs."),

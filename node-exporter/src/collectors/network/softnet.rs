@@ -12,6 +12,7 @@ use common::exposition::{Desc, Page};
 use common::fields::{Words, lines, parse_hex};
 
 use crate::fs::KeptFile;
+use crate::kernel::MOST_CPUS;
 use crate::kernel::cpu_labels::CpuLabels;
 
 /// The row in the table.
@@ -82,7 +83,7 @@ impl Collector for Softnet {
 
 /// The CPUs in the order of the file.
 fn cpus(text: &[u8]) -> impl Iterator<Item = Result<Cpu, BadField>> {
-    lines(text).map(|(number, line)| parse_cpu(number, line))
+    lines(text).take(MOST_CPUS).map(|(number, line)| parse_cpu(number, line))
 }
 
 fn parse_cpu(line_number: u32, line: &[u8]) -> Result<Cpu, BadField> {

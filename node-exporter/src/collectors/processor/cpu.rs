@@ -523,8 +523,9 @@ mod tests {
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn info() {
-        let cpuinfo = "processor\t: 0\nmodel name\t: A \"1\"\ncpu MHz\t\t: 800.5\ncore id\t\t: 0\nflags\t\t: sse aes fpu aes\n\
-                       bugs\t\t: mds l1tf\n\nprocessor\t: 1\ncpu MHz\t\t: quick\ncore id\t\t: 1\n";
+        let cpuinfo = "processor\t: 0\nmodel name\t: A \"1\"\ncpu MHz\t\t: 800.5\ncore id\t\t: 0\n\
+                       flags\t\t: sse aes fpu aes\nbugs\t\t: mds l1tf\n\n\
+                       processor\t: 1\ncpu MHz\t\t: quick\ncore id\t\t: 1\n";
         let tree = [("proc/stat", ""), ("proc/cpuinfo", cpuinfo), ("sys/devices/system/cpu/cpu0/cpufreq/x", "")];
         let flags = [("collector.cpu.info.flags-include", "e"), ("collector.cpu.info.bugs-include", "^m")];
         let (page, faults) = page_of(&ROW, &tree, &flags);
@@ -536,8 +537,14 @@ mod tests {
                 r#"node_cpu_flag_info{flag="aes"} 1"#,
                 r#"node_cpu_flag_info{flag="sse"} 1"#,
                 r#"node_cpu_frequency_hertz{core="0",cpu="0",package=""} 8.005e+08"#,
-                r#"node_cpu_info{cachesize="",core="0",cpu="0",family="",microcode="",model="",model_name="A \"1\"",package="",stepping="",vendor=""} 1"#,
-                r#"node_cpu_info{cachesize="",core="1",cpu="1",family="",microcode="",model="",model_name="",package="",stepping="",vendor=""} 1"#,
+                concat!(
+                    r#"node_cpu_info{cachesize="",core="0",cpu="0",family="",microcode="",model="","#,
+                    r#"model_name="A \"1\"",package="",stepping="",vendor=""} 1"#
+                ),
+                concat!(
+                    r#"node_cpu_info{cachesize="",core="1",cpu="1",family="",microcode="",model="","#,
+                    r#"model_name="",package="",stepping="",vendor=""} 1"#
+                ),
             ]
         );
         assert_eq!(faults.len(), 1, "{faults:?}");

@@ -11,6 +11,7 @@ use common::exposition::{Desc, Page};
 use common::fields::{Words, lines, parse_u64};
 
 use crate::fs::KeptFile;
+use crate::kernel::MOST_CPUS;
 use crate::kernel::cpu_labels::CpuLabels;
 
 /// The row in the table.
@@ -65,7 +66,7 @@ const NANOSECONDS: f64 = 1e9;
 
 /// The CPUs in the order of the file; lines that are not of the known form are skipped.
 fn cpus(text: &[u8]) -> impl Iterator<Item = Cpu> {
-    lines(text).filter(|(_, line)| line.starts_with(b"cpu")).filter_map(|(_, line)| parse_cpu(line))
+    lines(text).filter(|(_, line)| line.starts_with(b"cpu")).filter_map(|(_, line)| parse_cpu(line)).take(MOST_CPUS)
 }
 
 fn parse_cpu(line: &[u8]) -> Option<Cpu> {
