@@ -12,7 +12,11 @@ mod system;
 
 /// All collectors, by name.
 pub static COLLECTORS: &[&Row] = &[
-    &system::loadavg::ROW, //
+    &network::arp::ROW,
+    &storage::filesystem::ROW,
+    &system::loadavg::ROW,
+    &network::netclass::ROW,
+    &network::netdev::ROW,
     &hardware::thermal_zone::ROW,
 ];
 

@@ -1,9 +1,15 @@
 //! Everything the node exporter is but its `main`.
 //!
-//! [`collectors`] is the table, one file per collector below it; [`fs`] reads the kernel's files for them.
+//! [`collectors`] is the table, one file per collector below it; [`fs`] reads the kernel's files for them, [`kernel`]
+//! knows its other interfaces.
 
 pub mod collectors;
 pub mod fs;
+pub mod kernel;
+#[cfg(test)]
+mod rig;
+#[cfg(test)]
+mod testing;
 
 use common::app::{Program, web_flags};
 use common::error::ConfigError;

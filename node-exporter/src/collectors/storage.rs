@@ -1,1 +1,3 @@
 //! Disks, arrays and file systems.
+
+pub(super) mod filesystem;
