@@ -7,9 +7,9 @@ pub mod collectors;
 pub mod fs;
 pub mod kernel;
 #[cfg(test)]
-mod rig;
+pub(crate) mod rig;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use common::app::{Program, web_flags};
 use common::error::ConfigError;

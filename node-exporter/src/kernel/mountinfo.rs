@@ -126,8 +126,8 @@ mod tests {
     fn good() {
         check(
             "36 35 98:0 / /mnt rw,noatime master:1 shared:2 - ext4 /dev/a rw,errors=remount-ro\n\
-             37 35 0:5 / /x ro - tmpfs tmpfs rw\n38 35 0:5 / /y rw - nfs h:/e rw,emergency_ro\n39 1 0:6 / /z rw -  fuse  ro",
-            "98:0 /dev/a at /mnt ext4; 0:5 tmpfs at /x tmpfs ro; 0:5 h:/e at /y nfs ro; 0:6 fuse at /z  ro",
+             37 35 0:5 / /x ro - tmpfs tmpfs rw\n38 35 0:5 / /y rw - nfs h:/e rw,emergency_ro\n39 1 0:6 / /z rw - fuse  rw",
+            "98:0 /dev/a at /mnt ext4; 0:5 tmpfs at /x tmpfs ro; 0:5 h:/e at /y nfs ro; 0:6  at /z fuse",
         );
     }
 

@@ -156,6 +156,7 @@ impl Netlink {
                 let what = match e {
                     Trouble::System(Errno::AGAIN) => "no answer in time".to_owned(),
                     Trouble::System(e) => std::io::Error::from(e).to_string(),
+                    Trouble::Refused(code) => std::io::Error::from_raw_os_error(code).to_string(),
                     Trouble::Overrun => "the kernel could not keep up".to_owned(),
                     Trouble::TooLong(length) => format!("a message of {length} bytes"),
                 };
@@ -211,6 +212,8 @@ impl Netlink {
 
 enum Trouble {
     System(Errno),
+    /// An error number in the kernel's answer.
+    Refused(i32),
     Overrun,
     TooLong(usize),
 }
@@ -241,11 +244,7 @@ fn sort_out(
             // Both carry a negative error number or zero, a DONE of old kernels may carry nothing.
             NLMSG_ERROR | NLMSG_DONE => {
                 let code = u32_at(message.body, 0).map_or(0, u32::cast_signed);
-                return if code == 0 {
-                    Ok(Progress::Done)
-                } else {
-                    Err(Trouble::System(Errno::from_raw_os_error(code.saturating_neg())))
-                };
+                return if code == 0 { Ok(Progress::Done) } else { Err(Trouble::Refused(code.saturating_neg())) };
             }
             _ => each(message),
         }
@@ -285,7 +284,8 @@ mod tests {
         let end = match sort_out(bytes, 7, &mut interrupted, &mut |message| kinds.push(message.kind)) {
             Ok(Progress::Done) => "done".to_owned(),
             Ok(Progress::More) => "more".to_owned(),
-            Err(Trouble::System(e)) => format!("errno {}", e.raw_os_error()),
+            Err(Trouble::System(e)) => format!("system {}", e.raw_os_error()),
+            Err(Trouble::Refused(code)) => format!("errno {code}"),
             Err(Trouble::Overrun) => "overrun".to_owned(),
             Err(Trouble::TooLong(_)) => "too long".to_owned(),
         };

@@ -383,8 +383,8 @@ mod tests {
             TABLE,
             &[("collector.netdev.device-exclude", "^lo$"), ("collector.netdev.label-ifalias", "true")],
             "transmit_colls",
-            "node_network_transmit_colls_total{device=\"eth0\",ifalias=\"uplink\"} 14\n\
-             node_network_transmit_colls_total{device=\"eth0:7\"} 14\n",
+            "node_network_transmit_colls_total{device=\"eth0:7\"} 14\n\
+             node_network_transmit_colls_total{device=\"eth0\",ifalias=\"uplink\"} 14\n",
         );
     }
 

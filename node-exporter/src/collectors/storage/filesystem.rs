@@ -111,8 +111,8 @@ struct Filesystem {
     faults: Vec<(bool, common::error::BadField)>,
     /// What is shown, in the order of the labels.
     mounts: Vec<Mount>,
-    /// Positions in `mounts`, in the order of the labels of `MOUNT_INFO`.
-    infos: Vec<Info>,
+    /// Labels of `MOUNT_INFO` in their order, each with its position in `targets`.
+    infos: Vec<(Info, usize)>,
     targets: Vec<Target>,
     next_id: u64,
     crew: Crew<Call>,
@@ -245,20 +245,20 @@ impl Filesystem {
             if !self.mount_points.keeps(&point) || !self.fs_types.keeps(mount.fs_type) {
                 continue;
             }
-            let info = [mount.source, mount.major, mount.minor, &point].map(<[u8]>::to_vec);
-            if seen_infos.insert(info.clone()) {
-                self.infos.push(info);
-            }
-            // The labels must not appear twice; of several mounts that share them the first is shown.
-            if !seen.insert((mount.source, mount.fs_type, point.to_vec())) {
-                continue;
-            }
             let path = [&self.rootfs, &*mountinfo::unescape(stripped, |_| true)].concat();
             let Ok(path) = CString::new(path) else { continue };
             let target = *positions.entry(path.clone()).or_insert_with(|| {
                 paths.push((is_remote(mount.fs_type), path));
                 paths.len() - 1
             });
+            let info = [mount.source, mount.major, mount.minor, &point].map(<[u8]>::to_vec);
+            if seen_infos.insert(info.clone()) {
+                self.infos.push((info, target));
+            }
+            // The labels must not appear twice; of several mounts that share them the first is shown.
+            if !seen.insert((mount.source, mount.fs_type, point.to_vec())) {
+                continue;
+            }
             self.mounts.push(Mount {
                 device: mount.source.to_vec(),
                 fs_type: mount.fs_type.to_vec(),
@@ -284,8 +284,9 @@ impl Filesystem {
         }
         // Calls that are out still need a home to come back to, and must not be made a second time.
         self.targets.extend(old.into_values().filter(|target| target.call.is_none()));
-        for mount in &mut self.mounts {
-            mount.target = places.get(mount.target).copied().unwrap_or_default();
+        let targets = self.mounts.iter_mut().map(|mount| &mut mount.target);
+        for target in targets.chain(self.infos.iter_mut().map(|(_, target)| target)) {
+            *target = places.get(*target).copied().unwrap_or_default();
         }
         self.mounts.sort_by(|a, b| (&a.device, &a.fs_type, &a.point).cmp(&(&b.device, &b.fs_type, &b.point)));
         self.infos.sort();
@@ -358,8 +359,10 @@ impl Filesystem {
                 }
             }
         }
-        for info in &self.infos {
-            page.sample(&MOUNT_INFO, info, 1.0);
+        for (info, target) in &self.infos {
+            if self.targets.get(*target).is_some_and(|target| matches!(target.answer, Some(Ok(_)))) {
+                page.sample(&MOUNT_INFO, info, 1.0);
+            }
         }
     }
 }
@@ -654,8 +657,6 @@ mod tests {
             "",
             concat!(
                 r#"node_filesystem_device_error{device="t",device_error="permission denied",fstype="tmpfs",mountpoint="/denied"} 1"#,
-                "\n",
-                r#"node_filesystem_mount_info{device="t",major="0",minor="1",mountpoint="/denied"} 1"#,
                 "\n",
                 r#"node_filesystem_readonly{device="t",device_error="permission denied",fstype="tmpfs",mountpoint="/denied"} 0"#,
                 "\n",
