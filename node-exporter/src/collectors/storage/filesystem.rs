@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use common::collector::{Collector, Row, Scrape};
 use common::crew::{Crew, Job};
-use common::error::{CollectError, ConfigError};
+use common::error::{BadField, CollectError, ConfigError};
 use common::exposition::{Desc, Page};
 use common::filter::Filter;
 use common::flags::{Args, Flag};
@@ -100,6 +100,11 @@ const TIMEOUT: &str = "mountpoint timeout";
 struct Filesystem {
     first: KeptFile,
     fallback: KeptFile,
+    survey: Survey,
+}
+
+/// The mounts that are wanted, and how they are asked.
+struct Survey {
     mount_points: Filter,
     fs_types: Filter,
     /// Without a slash at its end; empty for `/`.
@@ -108,7 +113,7 @@ struct Filesystem {
     statfs: Arc<Statfs>,
     /// The table of mounts that everything below was made from.
     table: Vec<u8>,
-    faults: Vec<(bool, common::error::BadField)>,
+    faults: Vec<BadField>,
     /// What is shown, in the order of the labels.
     mounts: Vec<Mount>,
     /// Labels of `MOUNT_INFO` in their order, each with its position in `targets`.
@@ -191,12 +196,20 @@ impl Job for Call {
 
 impl Filesystem {
     fn new(args: &Args, statfs: Arc<Statfs>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            first: KeptFile::of_proc(args, "1/mountinfo"),
+            fallback: KeptFile::of_proc(args, "self/mountinfo"),
+            survey: Survey::new(args, statfs)?,
+        })
+    }
+}
+
+impl Survey {
+    fn new(args: &Args, statfs: Arc<Statfs>) -> Result<Self, ConfigError> {
         let rootfs = Path::new(args.text("path.rootfs")).as_os_str().as_bytes();
         let kept = rootfs.iter().rposition(|&b| b != b'/').map_or(0, |at| at + 1);
         let workers = usize::try_from(args.integer("collector.filesystem.stat-workers")).unwrap_or(1);
         Ok(Self {
-            first: KeptFile::of_proc(args, "1/mountinfo"),
-            fallback: KeptFile::of_proc(args, "self/mountinfo"),
             mount_points: Filter::exclusive(
                 args,
                 "collector.filesystem.mount-points-include",
@@ -220,8 +233,11 @@ impl Filesystem {
         })
     }
 
-    /// Makes all anew from a table that is not the one of the last scrape.
-    fn follow(&mut self, table: &[u8], fallback: bool) {
+    /// Makes all anew if the table is not the one of the last scrape.
+    fn follow(&mut self, table: &[u8]) {
+        if self.table == table {
+            return;
+        }
         self.table.clear();
         self.table.extend_from_slice(table);
         self.faults.clear();
@@ -236,7 +252,7 @@ impl Filesystem {
             let mount = match mount {
                 Ok(mount) => mount,
                 Err(bad) => {
-                    self.faults.push((fallback, bad));
+                    self.faults.push(bad);
                     continue;
                 }
             };
@@ -369,29 +385,21 @@ impl Filesystem {
 
 impl Collector for Filesystem {
     fn update(&mut self, cx: &mut Scrape, page: &mut Page) -> Result<(), CollectError> {
-        // Borrowed apart from the rest, so that the text need not be copied.
-        let (mut first, mut fallback) = (
-            std::mem::replace(&mut self.first, KeptFile::new(Default::default())),
-            std::mem::replace(&mut self.fallback, KeptFile::new(Default::default())),
-        );
-        let read = match first.read_if_present() {
-            Ok(Some(table)) => Ok((table, false)),
-            Ok(None) => fallback.read().map(|table| (table, true)),
-            Err(e) => Err(e),
-        };
-        let read = read.map(|(table, is_fallback)| {
-            if self.table != table {
-                self.follow(table, is_fallback);
+        let file = match self.first.read_if_present()? {
+            Some(table) => {
+                self.survey.follow(table);
+                &self.first
             }
-        });
-        (self.first, self.fallback) = (first, fallback);
-        read?;
-        for (is_fallback, bad) in &self.faults {
-            let file = if *is_fallback { &self.fallback } else { &self.first };
+            None => {
+                self.survey.follow(self.fallback.read()?);
+                &self.fallback
+            }
+        };
+        for bad in &self.survey.faults {
             cx.fault(bad.clone().in_file(file.path()));
         }
-        self.ask(cx.deadline);
-        self.encode(page);
+        self.survey.ask(cx.deadline);
+        self.survey.encode(page);
         Ok(())
     }
 }
@@ -711,8 +719,8 @@ mod tests {
         }
         let mut rig = Rig::new("1 0 0:1 / /host/denied\\134x rw - tmpfs t rw\n", &[("path.rootfs", "/host/")]);
         assert_eq!(rig.scrape("mount_info").0.lines().count(), 1);
-        assert_eq!(rig.collector.targets[0].path.as_bytes(), br"/host/denied\x", "the path that is asked");
-        assert_eq!(rig.collector.mounts[0].point, br"/denied\134x", "the label");
+        assert_eq!(rig.collector.survey.targets[0].path.as_bytes(), br"/host/denied\x", "the path that is asked");
+        assert_eq!(rig.collector.survey.mounts[0].point, br"/denied\134x", "the label");
     }
 
     #[test]
@@ -731,7 +739,7 @@ mod tests {
             let (text, _) = rig.scrape("device_error{");
             assert!(text.ends_with(stuck), "{text}");
             assert_eq!(rig.fake.calls.load(Ordering::SeqCst), calls + round * 2, "the stuck mount is not asked again");
-            assert!(rig.collector.crew.threads() <= 2);
+            assert!(rig.collector.survey.crew.threads() <= 2);
         }
         // The table changes while the call is out: still no second one.
         rig.write("1/mountinfo", &format!("{TABLE}26 22 0:30 / /x rw - tmpfs t rw\n"));
@@ -750,7 +758,7 @@ mod tests {
         while rig.scrape("device_error{").0.contains("timeout") {
             assert!(Instant::now() < deadline, "it recovers");
         }
-        assert!(!rig.collector.targets.iter().any(|target| target.late));
+        assert!(!rig.collector.survey.targets.iter().any(|target| target.late));
     }
 
     #[test]
@@ -762,7 +770,7 @@ mod tests {
         for _ in 0..20 {
             let (text, _) = rig.scrape("size_bytes");
             assert!(text.contains("\"/local\"") && text.lines().count() == 1, "{text}");
-            assert!(rig.collector.crew.threads() <= 41);
+            assert!(rig.collector.survey.crew.threads() <= 41);
         }
         rig.fake.let_go();
     }
