@@ -186,6 +186,7 @@ fn service(program: &'static Program, args: &Args, engine: Engine) -> Arc<Servic
         about: program.about,
         exporter: program.exporter,
         metrics_path: args.text("web.telemetry-path").to_owned(),
+        switched_off: program.rows.iter().map(|row| row.name).filter(|name| !engine.names().contains(name)).collect(),
         engine,
         instruments: (!args.on("web.disable-exporter-metrics")).then(Instruments::default),
         slots: (most > 0).then(|| Semaphore::new(most)),

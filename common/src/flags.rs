@@ -153,6 +153,11 @@ impl Args {
         self.value(name).is_some_and(|value| value.on)
     }
 
+    /// The state of a switch that another row may declare, or none: `None` when none does.
+    pub fn is_on(&self, name: &str) -> Option<bool> {
+        self.values.get(name).map(|value| value.on)
+    }
+
     /// The value of a flag that takes one; empty when there is none.
     pub fn text(&self, name: &str) -> &str {
         self.list(name).last().map_or("", String::as_str)

@@ -32,8 +32,10 @@ pub struct Service {
     pub exporter: &'static str,
     /// Path of the metrics, beginning with `/`.
     pub metrics_path: String,
-    /// The collectors.
+    /// The collectors that run.
     pub engine: Engine,
+    /// Names of the collectors that are built but switched off, to tell them from names nobody knows.
+    pub switched_off: Vec<&'static str>,
     /// Own instruments; `None` with `--web.disable-exporter-metrics`.
     pub instruments: Option<Instruments>,
     /// Scrapes that may be answered at a time; `None` for any number.
@@ -109,7 +111,7 @@ fn text(status: StatusCode, body: String) -> Response {
 
 async fn metrics(State(service): State<Arc<Service>>, uri: Uri, headers: HeaderMap) -> Response {
     let started = Instant::now();
-    let only = match select(uri.query().unwrap_or_default(), service.engine.names()) {
+    let only = match select(uri.query().unwrap_or_default(), service.engine.names(), &service.switched_off) {
         Ok(only) => only,
         Err(reason) => {
             tracing::warn!(err = reason, "bad choice of collectors");
@@ -180,7 +182,7 @@ impl Service {
 ///
 /// `collect[]` names those to run, `exclude[]` those to leave out; names that do not run here are an error in the
 /// first and nothing in the second. Excluding every collector is as good as no choice.
-fn select(query: &str, names: &[&'static str]) -> Result<Option<Vec<usize>>, String> {
+fn select(query: &str, names: &[&'static str], off: &[&'static str]) -> Result<Option<Vec<usize>>, String> {
     let (mut collect, mut exclude) = (Vec::new(), Vec::new());
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -196,7 +198,8 @@ fn select(query: &str, names: &[&'static str]) -> Result<Option<Vec<usize>>, Str
     if !collect.is_empty() {
         let position = |name: &String| {
             let at = names.iter().position(|known| known == name);
-            at.ok_or_else(|| format!("collect[]: missing collector: {name}"))
+            let why = if off.iter().any(|known| known == name) { "disabled" } else { "missing" };
+            at.ok_or_else(|| format!("collect[]: {why} collector: {name}"))
         };
         return collect.iter().map(position).collect::<Result<_, _>>().map(Some);
     }
@@ -237,13 +240,14 @@ mod tests {
     #[test]
     fn collectors_are_chosen_as_in_the_go_exporter() {
         let names = ["cpu", "stat", "time"];
-        let of = |query: &str| select(query, &names);
+        let of = |query: &str| select(query, &names, &["perf"]);
         assert_eq!(of(""), Ok(None));
         assert_eq!(of("x=y&name[]=z"), Ok(None));
         assert_eq!(of("collect[]=time&collect%5B%5D=cpu"), Ok(Some(vec![2, 0])));
         assert_eq!(of("exclude[]=stat&exclude[]=nope"), Ok(Some(vec![0, 2])));
         assert_eq!(of("exclude[]=cpu&exclude[]=stat&exclude[]=time"), Ok(None));
         assert_eq!(of("collect[]=x&collect[]=y"), Err("collect[]: missing collector: x".to_owned()));
+        assert_eq!(of("collect[]=perf"), Err("collect[]: disabled collector: perf".to_owned()));
         assert_eq!(of("collect[]="), Err("collect[]: missing collector: ".to_owned()));
         assert!(of("collect[]=nope&exclude[]=cpu").unwrap_err().contains("combined"));
     }

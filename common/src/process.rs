@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::fs;
+use std::sync::OnceLock;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -53,7 +54,14 @@ fn parse_netstat(text: &str) -> Option<(f64, f64)> {
     Some((of("InOctets")?, of("OutOctets")?))
 }
 
+/// When the machine booted, in seconds since 1970. Read once: it moves only when somebody sets the clock, and the Go
+/// client library keeps it, too.
 fn boot_time() -> Option<f64> {
+    static BOOT: OnceLock<Option<f64>> = OnceLock::new();
+    *BOOT.get_or_init(read_boot_time)
+}
+
+fn read_boot_time() -> Option<f64> {
     let text = fs::read_to_string("/proc/stat").ok()?;
     text.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
 }

@@ -9,9 +9,9 @@
 )]
 
 use std::fs;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -29,6 +29,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tracing_subscriber::layer::SubscriberExt;
 
 /// Far more than anything here takes on a busy machine; a test that hangs fails here instead.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -263,11 +264,70 @@ async fn garbage_is_answered_and_closed() {
     assert_eq!(server.get("/", "").await.status, 200);
 }
 
+/// Keeps the message and fields of every event as one line.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Lines {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        struct Fields(String);
+        impl tracing::field::Visit for Fields {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0.push_str(&format!(" {}={value:?}", field.name()));
+            }
+        }
+        let mut fields = Fields(event.metadata().level().to_string());
+        event.record(&mut fields);
+        self.0.lock().unwrap().push(fields.0);
+    }
+}
+
+#[tokio::test]
+async fn listening_is_logged_with_both_names() {
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::registry().with(lines.clone());
+    // The runtime of this test is this thread, so this holds for the server too.
+    let _until_the_end = tracing::subscriber::set_default(subscriber);
+    let mut server = Server::start(None, Limits::default());
+    assert_eq!(server.get("/", "").await.status, 200);
+    server.stop();
+    within(server.done).await.unwrap().unwrap();
+    let got = lines.0.lock().unwrap().join("\n");
+    let want = format!(
+        "INFO message=Listening on address=\"127.0.0.1:0\" local=\"{}\"\nINFO message=TLS is disabled. http2=false address=\"127.0.0.1:0\"",
+        server.local
+    );
+    assert!(got.starts_with(&want), "{got}");
+}
+
+/// Runs in a process of its own, started by the test below.
+#[test]
+#[ignore = "needs a socket as descriptor 3"]
+fn child_of_systemd_sockets() {
+    let bound = common::web::systemd::sockets().unwrap();
+    println!("took {}={}", bound[0].address, bound[0].local);
+}
+
+#[test]
+fn systemd_sockets() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let local = listener.local_addr().unwrap();
+    let script = "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" --ignored --exact --nocapture child_of_systemd_sockets 3<&0";
+    let child = std::process::Command::new("sh")
+        .args(["-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .stdin(std::os::fd::OwnedFd::from(listener))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(said.contains(&format!("took systemd fd 3={local}\n")), "{said}");
+}
+
 // ---- time ----
 
 #[tokio::test]
 async fn a_half_sent_request_is_closed() {
-    let limits = Limits { header_read: Duration::from_millis(50), ..Limits::default() };
+    let limits = Limits { header_read: Duration::from_millis(500), ..Limits::default() };
     let server = Server::start(None, limits);
     let mut silent = server.connect().await;
     let mut half = server.connect().await;
@@ -282,7 +342,7 @@ async fn a_half_sent_request_is_closed() {
 
 #[tokio::test]
 async fn idle_time_is_its_own_limit() {
-    let limits = Limits { header_read: Duration::from_millis(20), ..Limits::default() };
+    let limits = Limits { header_read: Duration::from_millis(500), ..Limits::default() };
     let server = Server::start(None, limits.clone());
     let (mut patient, mut impatient) = (server.connect().await, server.connect().await);
     assert_eq!(ask(&mut patient, "/", "").await.status, 200);
@@ -469,11 +529,11 @@ fn dns(name: &str) -> SanType {
 fn tls_folder(ca: &Authority) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("ca.crt"), ca.0.pem()).unwrap();
-    write_identity(&folder.path().to_owned(), &ca.issue(dns("localhost")));
+    write_identity(folder.path(), &ca.issue(dns("localhost")));
     folder
 }
 
-fn write_identity(folder: &PathBuf, identity: &Identity) {
+fn write_identity(folder: &Path, identity: &Identity) {
     fs::write(folder.join("a.crt"), identity.cert.pem()).unwrap();
     fs::write(folder.join("a.key"), identity.key.serialize_pem()).unwrap();
 }
@@ -569,6 +629,26 @@ async fn stopping_ends_idle_http2_connections() {
     assert_eq!(within(answer).await.unwrap().unwrap().status(), 200);
     within(server.done).await.unwrap().unwrap();
     within(driver).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_http2_client_without_a_window_is_closed() {
+    let ca = Authority::new("ca");
+    let limits = Limits { write_stall: Duration::from_millis(100), ..Limits::default() };
+    let server = Server::start_in(tls_folder(&ca), Some(TLS), limits);
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = connector(&ca, None, &[b"h2"]).connect(name, server.connect().await).await.unwrap();
+    let (mut send, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(0)
+        .handshake(TokioIo::new(stream))
+        .await
+        .unwrap();
+    let driver = tokio::spawn(connection);
+    let request = hyper::Request::get("https://localhost/").body(Empty::<Bytes>::new()).unwrap();
+    let answer = within(send.send_request(request)).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(within(answer.into_body().collect()).await.is_err());
+    let _either = within(driver).await.unwrap();
 }
 
 #[tokio::test]

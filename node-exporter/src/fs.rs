@@ -5,6 +5,7 @@
 //! device has taken its place.
 
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
@@ -16,6 +17,8 @@ use common::flags::{Args, Flag};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, RawDir, SeekFrom};
 use rustix::io::Errno;
+
+pub mod plain;
 
 /// Where the host's trees are mounted.
 pub const FLAGS: &[Flag] = &[
@@ -155,6 +158,7 @@ pub const ATTR_BYTES: usize = 128;
 #[derive(Clone, Copy)]
 pub struct Attr {
     bytes: [u8; ATTR_BYTES],
+    n: usize,
     start: usize,
     end: usize,
 }
@@ -164,7 +168,12 @@ impl Attr {
         let text = bytes.get(..n).unwrap_or(&bytes);
         let end = text.trim_ascii_end().len();
         let start = end - text.trim_ascii().len();
-        Self { bytes, start, end }
+        Self { bytes, n, start, end }
+    }
+
+    /// Everything that was read, white space included.
+    pub fn raw(&self) -> &[u8] {
+        self.bytes.get(..self.n).unwrap_or(&self.bytes)
     }
 
     /// The text.
@@ -224,7 +233,7 @@ pub fn read_attr(path: &Path) -> io::Result<Attr> {
 }
 
 /// What a directory entry is, as far as the file system tells at no cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EntryKind {
     /// A regular file.
     File,
@@ -241,17 +250,63 @@ pub struct KeptDir {
     path: PathBuf,
     fd: Option<Kept>,
     entries: Vec<(Vec<u8>, EntryKind)>,
+    /// What [`changed`](Self::changed) saw last.
+    print: Option<u64>,
 }
 
 impl KeptDir {
     /// A directory that is opened at its first listing.
     pub fn new(path: PathBuf) -> Self {
-        Self { path, fd: None, entries: Vec::new() }
+        Self { path, fd: None, entries: Vec::new(), print: None }
     }
 
     /// Where the directory is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the directory holds other entries than when this was last asked; [`entries`](Self::entries) then has
+    /// them. Nothing is copied or sorted as long as nothing changes. An error forgets what was seen.
+    pub fn changed(&mut self) -> io::Result<bool> {
+        let print = match self.fingerprint() {
+            Ok(print) => print,
+            Err(e) => {
+                self.fd = None;
+                self.print = None;
+                self.entries.clear();
+                return Err(e);
+            }
+        };
+        if self.print == Some(print) {
+            return Ok(false);
+        }
+        self.print = None;
+        self.list()?;
+        self.print = Some(print);
+        Ok(true)
+    }
+
+    /// The entries of the last listing, sorted by name.
+    pub fn entries(&self) -> &[(Vec<u8>, EntryKind)] {
+        &self.entries
+    }
+
+    fn fingerprint(&mut self) -> io::Result<u64> {
+        if let Some(Kept(fd)) = &self.fd {
+            let mut n = 0;
+            let print = rustix::fs::seek(fd, SeekFrom::Start(0))
+                .map_err(io::Error::from)
+                .and_then(|_| fingerprint_entries(fd, &mut n));
+            // As in `list`: the descriptor of a directory that was removed gives an empty listing or none.
+            match print {
+                Ok(print) if n > 0 => return Ok(print),
+                _ => self.fd = None,
+            }
+        }
+        let fd = open(&self.path, OFlags::DIRECTORY)?;
+        let print = fingerprint_entries(&fd, &mut 0)?;
+        self.fd = Kept::new(fd).ok();
+        Ok(print)
     }
 
     /// Lists the directory, sorted by name, without `.` and `..`; the entries live until the next listing.
@@ -283,8 +338,7 @@ pub fn list_dir(path: &Path) -> io::Result<Vec<(Vec<u8>, EntryKind)>> {
     Ok(entries)
 }
 
-fn list_entries(fd: &OwnedFd, entries: &mut Vec<(Vec<u8>, EntryKind)>) -> io::Result<()> {
-    let mut n = 0;
+fn each_entry(fd: &OwnedFd, mut f: impl FnMut(&[u8], EntryKind)) -> io::Result<()> {
     let mut buffer = [MaybeUninit::<u8>::uninit(); 8192];
     let mut dir = RawDir::new(fd, &mut buffer);
     while let Some(entry) = dir.next() {
@@ -299,6 +353,24 @@ fn list_entries(fd: &OwnedFd, entries: &mut Vec<(Vec<u8>, EntryKind)>) -> io::Re
             rustix::fs::FileType::Symlink => EntryKind::Link,
             _ => EntryKind::Other,
         };
+        f(name, kind);
+    }
+    Ok(())
+}
+
+/// A number that differs, for all that matters, when the names, kinds or their order do; counts the entries in `n`.
+fn fingerprint_entries(fd: &OwnedFd, n: &mut usize) -> io::Result<u64> {
+    let mut hasher = DefaultHasher::new();
+    each_entry(fd, |name, kind| {
+        *n += 1;
+        (name, kind).hash(&mut hasher);
+    })?;
+    Ok(hasher.finish())
+}
+
+fn list_entries(fd: &OwnedFd, entries: &mut Vec<(Vec<u8>, EntryKind)>) -> io::Result<()> {
+    let mut n = 0;
+    each_entry(fd, |name, kind| {
         match entries.get_mut(n) {
             Some(slot) => {
                 slot.0.clear();
@@ -308,7 +380,7 @@ fn list_entries(fd: &OwnedFd, entries: &mut Vec<(Vec<u8>, EntryKind)>) -> io::Re
             None => entries.push((name.to_vec(), kind)),
         }
         n += 1;
-    }
+    })?;
     entries.truncate(n);
     entries.sort_unstable();
     Ok(())
@@ -329,6 +401,11 @@ impl<T> Devices<T> {
     /// Where the devices are.
     pub fn path(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// The devices of the last [`refresh`](Self::refresh), sorted by name.
+    pub fn known_mut(&mut self) -> &mut [(Vec<u8>, T)] {
+        &mut self.known
     }
 
     /// Lists the directory again: what is gone is dropped, what is new and fits `wanted` is made with `make` from its
@@ -447,6 +524,27 @@ mod tests {
         assert_eq!(names(&mut devices), ["d03", "d22"]);
         fs::remove_dir_all(dir.path()).unwrap();
         assert!(devices.refresh(|_, _| true, |_, _| 0).is_err());
+    }
+
+    #[test]
+    fn a_changed_directory_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut kept = KeptDir::new(dir.path().join("d"));
+        assert!(kept.changed().is_err());
+        fs::create_dir(dir.path().join("d")).unwrap();
+        assert!(kept.changed().unwrap());
+        assert!(!kept.changed().unwrap());
+        fs::write(dir.path().join("d/b"), "").unwrap();
+        fs::write(dir.path().join("d/a"), "").unwrap();
+        assert!(kept.changed().unwrap());
+        assert!(!kept.changed().unwrap());
+        assert_eq!(kept.entries(), [(b"a".to_vec(), EntryKind::File), (b"b".to_vec(), EntryKind::File)]);
+        fs::remove_dir_all(dir.path().join("d")).unwrap();
+        assert!(kept.changed().is_err());
+        assert!(kept.entries().is_empty());
+        fs::create_dir(dir.path().join("d")).unwrap();
+        fs::write(dir.path().join("d/a"), "").unwrap();
+        assert!(kept.changed().unwrap(), "an error in between forgets");
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! Everything the node exporter is but its `main`.
 //!
-//! [`collectors`] is the table, one file per collector below it; [`fs`] reads the kernel's files for them, [`kernel`]
-//! knows its other interfaces.
+//! [`collectors`] is the table, one file per collector below it; [`fs`] reads the kernel's files for them.
 
 pub mod collectors;
 pub mod fs;
-pub mod kernel;
+mod kernel;
+pub mod planned;
 #[cfg(test)]
-pub(crate) mod rig;
+mod rig;
 #[cfg(test)]
-pub(crate) mod testing;
+mod samples;
+#[cfg(test)]
+mod testing;
 
 use common::app::{Program, web_flags};
 use common::error::ConfigError;
@@ -27,7 +29,7 @@ pub static PROGRAM: Program = Program {
     web_flags: &WEB,
     flags: &[("Paths", fs::FLAGS)],
     rows: collectors::COLLECTORS,
-    planned: &[],
+    planned: planned::PLANNED,
     check,
 };
 

@@ -10,7 +10,7 @@ use common::flags::Args;
 use tempfile::TempDir;
 
 /// A collector and the tree it reads, for tests of what it keeps between scrapes.
-pub struct Rig {
+pub(crate) struct Rig {
     dir: TempDir,
     collector: Box<dyn Collector>,
     page: Page,
@@ -21,7 +21,7 @@ impl Rig {
     ///
     /// Paths begin with `proc/`, `sys/`, `udev/` or `root/`, the four mount points; what a content may be is told at
     /// [`plant`]. `flags` are values of flags, `true` and `false` for switches.
-    pub fn new(row: &Row, tree: &[(&str, &str)], flags: &[(&'static str, &str)]) -> Self {
+    pub(crate) fn new(row: &Row, tree: &[(&str, &str)], flags: &[(&'static str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         plant(dir.path(), tree);
         let collector = collector_over(row, dir.path(), flags);
@@ -29,17 +29,17 @@ impl Rig {
     }
 
     /// The root of the tree.
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         self.dir.path()
     }
 
     /// Adds to the tree, or writes anew.
-    pub fn plant(&self, tree: &[(&str, &str)]) {
+    pub(crate) fn plant(&self, tree: &[(&str, &str)]) {
         plant(self.root(), tree);
     }
 
     /// Removes a file, a link or a directory with all that is in it.
-    pub fn remove(&self, path: &str) {
+    pub(crate) fn remove(&self, path: &str) {
         let path = self.root().join(path);
         if fs::symlink_metadata(&path).unwrap().is_dir() {
             fs::remove_dir_all(path).unwrap();
@@ -50,24 +50,19 @@ impl Rig {
 
     /// One scrape: the whole page, and what went wrong, faults first, then the error; the root of the tree is left
     /// out of both.
-    pub fn scrape(&mut self) -> (String, Vec<String>) {
+    pub(crate) fn scrape(&mut self) -> (String, Vec<String>) {
         let (text, problems) = scrape(self.collector.as_mut(), &mut self.page);
         let root = format!("{}/", self.root().display());
         (text.replace(&root, ""), problems.into_iter().map(|problem| problem.replace(&root, "")).collect())
     }
 
     /// As [`scrape`](Self::scrape), samples alone, then a line `! problem` for each problem.
-    pub fn samples(&mut self) -> String {
+    pub(crate) fn samples(&mut self) -> String {
         let (text, problems) = self.scrape();
         let mut samples = samples_of(&text);
         samples.extend(problems.iter().map(|problem| format!("! {problem}\n")));
         samples
     }
-}
-
-/// One scrape of `row` over a tree that is there already.
-pub fn page_over(row: &Row, root: &Path, flags: &[(&'static str, &str)]) -> (String, Vec<String>) {
-    scrape(collector_over(row, root, flags).as_mut(), &mut Page::default())
 }
 
 fn collector_over(row: &Row, root: &Path, flags: &[(&'static str, &str)]) -> Box<dyn Collector> {
@@ -98,13 +93,13 @@ fn scrape(collector: &mut dyn Collector, page: &mut Page) -> (String, Vec<String
 }
 
 /// A page without its comments.
-pub fn samples_of(page: &str) -> String {
+pub(crate) fn samples_of(page: &str) -> String {
     page.lines().filter(|line| !line.starts_with('#')).flat_map(|line| [line, "\n"]).collect()
 }
 
 /// Writes (path, content) pairs below `root`. A path that ends in `/` is a directory; a content `-> x` is a symbolic
 /// link to x.
-pub fn plant(root: &Path, tree: &[(&str, &str)]) {
+pub(crate) fn plant(root: &Path, tree: &[(&str, &str)]) {
     for (path, content) in tree {
         let full = root.join(path);
         if path.ends_with('/') {

@@ -5,6 +5,6 @@ use common::collector::Row;
 use crate::rig::Rig;
 
 /// The page of `row` over a tree of (path, content) pairs, and what went wrong, faults first, then the error.
-pub fn page_of(row: &Row, tree: &[(&str, &str)], flags: &[(&'static str, &str)]) -> (String, Vec<String>) {
+pub(crate) fn page_of(row: &Row, tree: &[(&str, &str)], flags: &[(&'static str, &str)]) -> (String, Vec<String>) {
     Rig::new(row, tree, flags).scrape()
 }

@@ -1,1 +1,23 @@
-//! Harness.
+//! The harness of the end-to-end tests: it starts the built programs and looks at them from outside.
+//!
+//! * [`running`] starts a program on a free port and waits for its "Listening on" line.
+//! * [`client`] speaks HTTP to it, politely or rudely; [`page`] parses what it answers and matches samples.
+//! * [`prometheus`] and [`tools`] put real peers beside it; [`tls`] makes them a certificate.
+//! * [`fixture`] builds directory trees; [`fuse`] mounts a file system that never answers, inside [`namespace`].
+//! * [`child`] and [`log_line`] read logs, [`wait`] waits under a deadline, [`skip`] says why a test did not run.
+//!
+//! The harness panics with a message when something is wrong: its callers are tests.
+
+pub mod child;
+pub mod client;
+pub mod fixture;
+pub mod fuse;
+pub mod log_line;
+pub mod namespace;
+pub mod page;
+pub mod prometheus;
+pub mod running;
+pub mod skip;
+pub mod tls;
+pub mod tools;
+pub mod wait;

@@ -76,9 +76,8 @@ fn is_label_name(name: &str) -> bool {
 /// Reads a whole text; fails with the first line that is not as the format wants it.
 pub fn parse_text(text: &[u8]) -> Result<ParsedText, TextError> {
     let mut reader = Reader::default();
-    let mut number = 0;
-    for line in text.split_inclusive(|&b| b == b'\n') {
-        number += 1;
+    for (number, line) in text.split_inclusive(|&b| b == b'\n').enumerate() {
+        let number = number + 1;
         let fail = |reason: String| TextError { line: number, reason };
         let line = line.strip_suffix(b"\n").ok_or_else(|| fail("expected a newline after the last line".to_owned()))?;
         let line = std::str::from_utf8(line).map_err(|_| fail("expected UTF-8".to_owned()))?;

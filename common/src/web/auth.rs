@@ -1,7 +1,8 @@
 //! Basic auth (RFC 7617) against bcrypt hashes.
 //!
 //! * A stranger learns nothing from timing: an unknown user costs the same comparison as a wrong password.
-//! * A stranger cannot eat the machine: comparisons run on blocking threads, at most two at a time.
+//! * A stranger cannot eat the machine: comparisons run on blocking threads, at most two at a time and never on every
+//!   core.
 //! * A scrape every few seconds is cheap: the outcome is remembered under a keyed digest of user, hash and password,
 //!   so no password stays in memory and a changed hash forgets its outcomes by itself.
 //! * Differs from the Go exporters: refused passwords are forgotten before accepted ones, so that guessing does not
@@ -11,6 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use hyper::header::HeaderValue;
 use ring::hmac;
@@ -23,7 +25,7 @@ use super::config::PasswordHash;
 /// Outcomes remembered, as many as the Go exporters keep.
 const CACHE_ENTRIES: usize = 100;
 
-/// Comparisons at one time: one core's worth of guessing and one left for a right password behind it.
+/// Comparisons at one time, at most; fewer where that would be every core.
 const COMPARISONS: usize = 2;
 
 /// Longer credentials are refused unread; bcrypt looks at 72 bytes of password.
@@ -49,10 +51,12 @@ impl Checker {
     /// # Errors
     /// The system gave no random bytes.
     pub fn new() -> Result<Self, ring::error::Unspecified> {
+        // Counts what a cgroup quota leaves us.
+        let cores = thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             key: hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())?,
             outcomes: Mutex::default(),
-            permits: Arc::new(Semaphore::new(COMPARISONS)),
+            permits: Arc::new(Semaphore::new((cores - 1).clamp(1, COMPARISONS))),
             comparisons: AtomicU64::new(0),
         })
     }

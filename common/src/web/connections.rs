@@ -1,7 +1,8 @@
 //! Which connections exist, which of them wait for their client, and since when.
 //!
 //! A connection is *waiting* while no request of it is being answered: between requests, in a handshake, with half a
-//! request. It is also waiting while the client does not take the answer. When the house is full, the one that has
+//! request. It is also waiting while the client does not take the answer: its socket is full, or an HTTP/2 client gives
+//! the streams no window. When the house is full, the one that has
 //! waited longest goes in favour of the newcomer, so neither idle nor half-open connections lock Prometheus out; only
 //! answers in the making are never given up.
 
@@ -46,7 +47,15 @@ impl Connections {
         list.next += 1;
         list.entries.insert(id, Entry { since: Some(now), task: None });
         list.waiting.insert((now, id));
-        let state = SlotState { in_flight: 0, served: false, quiet_since: now, blocked_since: None };
+        let state = SlotState {
+            in_flight: 0,
+            making: 0,
+            served: false,
+            multiplexed: false,
+            quiet_since: now,
+            progress_at: now,
+            blocked_since: None,
+        };
         Arc::new(Slot { id, house: Arc::clone(self), state: Mutex::new(state) })
     }
 
@@ -114,10 +123,16 @@ pub(super) struct Slot {
 struct SlotState {
     /// Requests whose answers are not finished.
     in_flight: u32,
+    /// Those of them whose handlers still run.
+    making: u32,
     /// Some answer was finished.
     served: bool,
+    /// HTTP/2: an answer can be stuck while the socket is not.
+    multiplexed: bool,
     /// The last change while nothing was in flight: accepted, first byte, answer finished.
     quiet_since: Instant,
+    /// The last time a handler ended or a piece of an answer was taken.
+    progress_at: Instant,
     /// The client takes nothing of what we write.
     blocked_since: Option<Instant>,
 }
@@ -152,8 +167,9 @@ impl Slot {
     pub(super) fn answering(self: &Arc<Self>) -> Answering {
         let mut state = self.state();
         state.in_flight += 1;
+        state.making += 1;
         self.publish(&state);
-        Answering { slot: Arc::clone(self) }
+        Answering { slot: Arc::clone(self), making: true }
     }
 
     /// What the last write did: the client took something, or nothing.
@@ -165,6 +181,11 @@ impl Slot {
             _ => return,
         }
         self.publish(&state);
+    }
+
+    /// From now on requests come several at a time.
+    pub(super) fn multiplexed(&self) {
+        self.state().multiplexed = true;
     }
 
     /// Whether answers were given and nothing is left to do.
@@ -184,6 +205,9 @@ impl Slot {
         if let Some(since) = state.blocked_since {
             return since.checked_add(patience.blocked);
         }
+        if let Some(since) = state.stuck_since() {
+            return since.checked_add(patience.blocked);
+        }
         let limit = if state.served { patience.quiet } else { patience.first };
         (state.in_flight == 0).then(|| state.quiet_since.checked_add(limit)).flatten()
     }
@@ -194,7 +218,15 @@ impl Slot {
 
     fn publish(&self, state: &SlotState) {
         let quiet = (state.in_flight == 0).then_some(state.quiet_since);
-        self.house.set_since(self.id, state.blocked_since.or(quiet));
+        let since = state.blocked_since.or(state.stuck_since()).or(quiet);
+        self.house.set_since(self.id, since);
+    }
+}
+
+impl SlotState {
+    /// Since when every answer waits for the client's window.
+    fn stuck_since(&self) -> Option<Instant> {
+        (self.multiplexed && self.in_flight > 0 && self.making == 0).then_some(self.progress_at)
     }
 }
 
@@ -214,10 +246,26 @@ impl Drop for Slot {
 /// An answer in the making.
 pub(super) struct Answering {
     slot: Arc<Slot>,
+    making: bool,
+}
+
+impl Answering {
+    /// The handler ended, or a piece of the answer was taken.
+    pub(super) fn progress(&mut self) {
+        let mut state = self.slot.state();
+        if std::mem::take(&mut self.making) {
+            state.making = state.making.saturating_sub(1);
+        } else if !state.multiplexed {
+            return;
+        }
+        state.progress_at = Instant::now();
+        self.slot.publish(&state);
+    }
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
+        self.progress();
         let mut state = self.slot.state();
         state.in_flight = state.in_flight.saturating_sub(1);
         state.served = true;
@@ -279,5 +327,16 @@ mod tests {
         slot.new_round();
         assert!(!slot.is_resting());
         assert_eq!(after(&slot), Some(10));
+
+        slot.multiplexed();
+        let mut answer = slot.answering();
+        assert_eq!(after(&slot), None);
+        answer.progress();
+        assert_eq!(after(&slot), Some(30));
+        tokio::time::advance(Duration::from_secs(5)).await;
+        answer.progress();
+        assert_eq!(after(&slot), Some(35));
+        let _second = slot.answering();
+        assert_eq!(after(&slot), None);
     }
 }

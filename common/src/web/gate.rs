@@ -114,10 +114,11 @@ impl hyper::service::Service<Request<Incoming>> for Gate {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let (face, answering) = (Arc::clone(&self.face), self.slot.answering());
+        let (face, mut answering) = (Arc::clone(&self.face), self.slot.answering());
         Box::pin(async move {
             let response = face.answer(request).await;
-            Ok(response.map(|body| Reply { body, _answering: answering }))
+            answering.progress();
+            Ok(response.map(|body| Reply { body, answering }))
         })
     }
 }
@@ -125,7 +126,7 @@ impl hyper::service::Service<Request<Incoming>> for Gate {
 /// A response body; while it exists its request is being answered.
 pub(super) struct Reply {
     body: Body,
-    _answering: Answering,
+    answering: Answering,
 }
 
 impl HttpBody for Reply {
@@ -137,7 +138,12 @@ impl HttpBody for Reply {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.body).poll_frame(cx))) {
-            Ok(poll) => poll.map_err(Into::into),
+            Ok(poll) => {
+                if poll.is_ready() {
+                    self.answering.progress();
+                }
+                poll.map_err(Into::into)
+            }
             Err(_panic) => {
                 tracing::error!("A response body panicked");
                 Poll::Ready(Some(Err(io::Error::other("the response body panicked").into())))

@@ -219,7 +219,7 @@ fn read(path: &Path, with_tls: Option<bool>, known: Vec<PathBuf>) -> (Watched, R
     };
     let mut watched = vec![stamped(path.into())];
     let checked = config_text(path).and_then(|text| config::parse(path, &text));
-    let config = match checked {
+    let mut config = match checked {
         Ok(config) => config,
         Err(e) => {
             watched.extend(known.into_iter().filter(|file| file != path).map(stamped));
@@ -229,9 +229,11 @@ fn read(path: &Path, with_tls: Option<bool>, known: Vec<PathBuf>) -> (Watched, R
     if let Some(settings) = &config.tls {
         watched.extend(files(settings).into_iter().map(stamped));
     }
+    if with_tls == Some(false) && config.tls.is_some() {
+        config.warnings.push("TLS cannot be switched on while running, restart for it".into());
+    }
     let result = match (&config.tls, with_tls) {
         (None, Some(true)) => Err(whole_file(path, "TLS cannot be switched off while running")),
-        // TLS added to a plain server waits for the next start, as the warning of that start will show.
         (_, Some(false)) | (None, None) => Ok(None),
         (Some(settings), _) => tls::build(path, settings, config.http2).map(Some),
     };
@@ -267,27 +269,34 @@ fn settled(watched: &[(PathBuf, Option<Stamp>)]) -> bool {
 #[derive(Debug)]
 struct Bucket {
     limit: RateLimit,
-    /// When the bucket was, or will be, empty: everything since then is in it.
-    empty_at: Instant,
+    stored: u32,
+    /// The next one is earned one interval after this.
+    since: Instant,
 }
 
 impl Bucket {
     fn new(limit: RateLimit, now: Instant) -> Self {
-        let full = limit.interval.saturating_mul(limit.burst);
-        Self { limit, empty_at: now.checked_sub(full).unwrap_or(now) }
+        Self { limit, stored: limit.burst, since: now }
     }
 
     fn take(&mut self, now: Instant) -> bool {
-        let full = self.limit.interval.saturating_mul(self.limit.burst);
-        let oldest = now.checked_sub(full).unwrap_or(self.empty_at);
-        let empty_at = self.empty_at.max(oldest);
-        match empty_at.checked_add(self.limit.interval) {
-            Some(next) if next <= now => {
-                self.empty_at = next;
-                true
+        let RateLimit { interval, burst } = self.limit;
+        let passed = now.saturating_duration_since(self.since).as_nanos();
+        let earned = passed.checked_div(interval.as_nanos()).unwrap_or(0);
+        let missing = burst.saturating_sub(self.stored);
+        match u32::try_from(earned) {
+            Ok(earned) if earned < missing => {
+                self.stored += earned;
+                self.since += interval * earned;
             }
-            _ => false,
+            _ => {
+                self.stored = burst;
+                self.since = now;
+            }
         }
+        let allowed = self.stored > 0;
+        self.stored = self.stored.saturating_sub(1);
+        allowed
     }
 }
 

@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -54,7 +54,7 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Between two requests.
     pub idle: Duration,
-    /// Without the client taking a byte of the answer.
+    /// Without the client taking a byte of the answer; for HTTP/2 also without the answer's body giving one.
     pub write_stall: Duration,
     /// A whole TLS handshake.
     pub handshake: Duration,
@@ -137,38 +137,53 @@ struct Server {
 
 impl Server {
     async fn accept_all(self: Arc<Self>, door: Door, address: String) {
-        let mut in_trouble = false;
+        // The last call failed; the trouble was logged.
+        let (mut in_trouble, mut warned) = (false, false);
         loop {
             let stream = match door.accept().await {
                 Ok(stream) => stream,
                 // The client gave up before we came to it.
                 Err(e) if is_of_the_client(&e) => continue,
                 Err(e) => {
-                    if !in_trouble {
+                    // An evicted connection gives its descriptor back at the next turn of the runtime. Where that
+                    // does not help, the trouble is not ours to end, and only time does.
+                    if !in_trouble && self.house.evict() {
+                        in_trouble = true;
+                        yield_now().await;
+                        continue;
+                    }
+                    if !warned {
                         tracing::error!(address, err = %e, "Cannot accept connections, trying on");
                     }
-                    in_trouble = true;
+                    (in_trouble, warned) = (true, true);
                     self.house.evict();
                     sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             };
+            if !in_trouble {
+                warned = false;
+            }
             in_trouble = false;
-            while self.house.count() >= self.limits.connections {
+            while self.house.count() >= self.limits.connections.max(1) {
                 if !self.house.evict() {
                     self.house.change().await;
                 }
             }
-            let slot = self.house.enter();
-            let task = tokio::spawn(Arc::clone(&self).connection(stream, Arc::clone(&slot)));
+            let (server, slot) = (Arc::clone(&self), self.house.enter());
+            let task = match self.face.web.as_ref().filter(|web| web.with_tls()) {
+                Some(web) => tokio::spawn(server.tls(Arc::clone(web), stream, Arc::clone(&slot))),
+                None => tokio::spawn(server.plain(stream, Arc::clone(&slot))),
+            };
             slot.runs_in(task.abort_handle());
         }
     }
 
-    async fn connection(self: Arc<Self>, stream: Stream, slot: Arc<Slot>) {
-        let Some(web) = self.face.web.as_ref().filter(|web| web.with_tls()) else {
-            return self.http1(Wire::new(stream, Arc::clone(&slot)), &slot).await;
-        };
+    async fn plain(self: Arc<Self>, stream: Stream, slot: Arc<Slot>) {
+        self.http1(Wire::new(stream, Arc::clone(&slot)), &slot).await;
+    }
+
+    async fn tls(self: Arc<Self>, web: Arc<WebConfigFile>, stream: Stream, slot: Arc<Slot>) {
         // Broken files: the log has said so, the client sees the connection close.
         let Some(config) = web.current().ok().and_then(|live| live.tls.clone()) else {
             return;
@@ -178,10 +193,15 @@ impl Server {
         };
         let chose_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let wire = Wire::new(stream, Arc::clone(&slot));
-        if chose_http2 { Box::pin(self.http2(wire, &slot)).await } else { self.http1(wire, &slot).await }
+        if chose_http2 {
+            Box::pin(self.http2(wire, &slot)).await;
+        } else {
+            self.http1(wire, &slot).await;
+        }
     }
 
-    async fn handshake(&self, config: Arc<ServerConfig>, mut stream: Stream) -> Option<TlsStream<Stream>> {
+    /// The session is boxed: it has more than a KiB, and each move of it would make that room in the task again.
+    async fn handshake(&self, config: Arc<ServerConfig>, mut stream: Stream) -> Option<Box<TlsStream<Stream>>> {
         let accept = async {
             if stream.starts_with_letter().await? {
                 explain_tls(&mut stream).await;
@@ -191,7 +211,7 @@ impl Server {
         };
         tokio::select! {
             done = timeout(self.limits.handshake, accept) => match done {
-                Ok(Ok(stream)) => return Some(stream),
+                Ok(Ok(stream)) => return Some(Box::new(stream)),
                 Ok(Err(e)) => tracing::debug!(err = %e, "TLS handshake failed"),
                 Err(_) => tracing::debug!("TLS handshake took too long"),
             },
@@ -206,6 +226,8 @@ impl Server {
             let quiet = Patience { quiet: self.limits.idle, ..self.patience() };
             let until = slot.deadline(quiet).unwrap_or_else(|| Instant::now() + self.limits.idle);
             let arrived = tokio::select! {
+                // What has come counts, even when the time is up as well.
+                biased;
                 arrived = wire.wait_for_bytes() => arrived.unwrap_or(false),
                 () = sleep_until(until) => false,
                 () = self.stop() => false,
@@ -245,6 +267,7 @@ impl Server {
     }
 
     async fn http2<S: Socketlike>(&self, wire: Wire<S>, slot: &Arc<Slot>) {
+        slot.multiplexed();
         let header_bytes = u32::try_from(self.limits.header_bytes).unwrap_or(u32::MAX);
         let mut connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())

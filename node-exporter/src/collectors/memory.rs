@@ -1,1 +1,4 @@
 //! Memory, paging and swap.
+
+pub(super) mod meminfo;
+pub(super) mod vmstat;

@@ -1,1 +1,6 @@
 //! Processors, their clocks and their schedulers.
+
+pub(super) mod cpu;
+pub(super) mod cpufreq;
+pub(super) mod schedstat;
+pub(super) mod stat;

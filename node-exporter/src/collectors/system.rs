@@ -1,3 +1,12 @@
 //! The kernel and the operating system as a whole.
 
+pub(super) mod entropy;
+pub(super) mod filefd;
 pub(super) mod loadavg;
+pub(super) mod os;
+pub(super) mod pressure;
+pub(super) mod selinux;
+pub(super) mod textfile;
+pub(super) mod time;
+pub(super) mod timex;
+pub(super) mod uname;

@@ -23,17 +23,17 @@ const ETHTOOL_FLAG_COMPACT_BITSETS: u32 = 1;
 
 /// What an interface negotiated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LinkMode {
+pub(crate) struct LinkMode {
     /// Number of the interface.
-    pub index: u32,
+    pub(crate) index: u32,
     /// Megabits per second; all ones when not known.
-    pub speed: Option<u32>,
+    pub(crate) speed: Option<u32>,
     /// 0 half, 1 full, anything else unknown.
-    pub duplex: Option<u8>,
+    pub(crate) duplex: Option<u8>,
 }
 
 /// Asks for the link modes of all interfaces.
-pub struct Ethtool {
+pub(crate) struct Ethtool {
     netlink: Netlink,
     family: Option<u16>,
 }
@@ -45,8 +45,9 @@ impl Default for Ethtool {
 }
 
 impl Ethtool {
-    /// The link modes of all interfaces that have some, by interface number; `None` when the kernel knows no such question.
-    pub fn link_modes(&mut self, modes: &mut Vec<LinkMode>) -> Result<Option<()>, CollectError> {
+    /// The link modes of all interfaces that have some, by interface number; `None` when the kernel knows no such
+    /// question.
+    pub(crate) fn link_modes(&mut self, modes: &mut Vec<LinkMode>) -> Result<Option<()>, CollectError> {
         modes.clear();
         let family = match self.family {
             Some(family) => family,

@@ -16,7 +16,7 @@ const ATTEMPTS: usize = 3;
 
 /// The links of the network namespace at one moment.
 #[derive(Default)]
-pub struct Links {
+pub(crate) struct Links {
     /// In the order of the dump; slots are used again.
     links: Vec<Link>,
     /// Positions in `links`, by name.
@@ -26,12 +26,12 @@ pub struct Links {
 
 impl Links {
     /// The links, sorted by name.
-    pub fn iter(&self) -> impl Iterator<Item = &Link> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Link> {
         self.order.iter().filter_map(|&at| self.links.get(at))
     }
 
     /// Changes whenever a link comes, goes or gets another name.
-    pub fn epoch(&self) -> u64 {
+    pub(crate) fn epoch(&self) -> u64 {
         self.epoch
     }
 
@@ -46,7 +46,7 @@ impl Links {
 }
 
 /// Where the links of the current scrape are kept.
-pub struct Source {
+pub(crate) struct Source {
     netlink: Netlink,
     current: Arc<Links>,
     /// The scrape that `current` is of.
@@ -61,7 +61,7 @@ pub struct Source {
 
 impl Source {
     /// The one that all collectors of the process share as long as one of them holds it.
-    pub fn shared() -> Arc<Mutex<Self>> {
+    pub(crate) fn shared() -> Arc<Mutex<Self>> {
         static SHARED: Mutex<Weak<Mutex<Source>>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         shared.upgrade().unwrap_or_else(|| {
@@ -79,7 +79,7 @@ impl Source {
     }
 
     /// The links as of the scrape with this deadline.
-    pub fn of_scrape(source: &Mutex<Self>, deadline: Instant) -> Result<Arc<Links>, CollectError> {
+    pub(crate) fn of_scrape(source: &Mutex<Self>, deadline: Instant) -> Result<Arc<Links>, CollectError> {
         let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
         if source.scrape == Some(deadline) {
             return Ok(Arc::clone(&source.current));
@@ -91,7 +91,7 @@ impl Source {
     }
 
     /// The links as they are now, for one who found that those of the scrape are old already.
-    pub fn of_now(source: &Mutex<Self>, deadline: Instant) -> Result<Arc<Links>, CollectError> {
+    pub(crate) fn of_now(source: &Mutex<Self>, deadline: Instant) -> Result<Arc<Links>, CollectError> {
         source.lock().unwrap_or_else(PoisonError::into_inner).renew(deadline)
     }
 

@@ -9,33 +9,33 @@ use common::fields::{lines, parse_u64};
 
 /// One mount. Texts are as in the file, with blanks and the like escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mount<'t> {
+pub(crate) struct Mount<'t> {
     /// Major device number.
-    pub major: &'t [u8],
+    pub(crate) major: &'t [u8],
     /// Minor device number.
-    pub minor: &'t [u8],
+    pub(crate) minor: &'t [u8],
     /// Where it is mounted.
-    pub point: &'t [u8],
+    pub(crate) point: &'t [u8],
     /// Options of the mount, with commas between.
-    pub options: &'t [u8],
+    pub(crate) options: &'t [u8],
     /// Type of the file system.
-    pub fs_type: &'t [u8],
+    pub(crate) fs_type: &'t [u8],
     /// Device, or what the file system calls so.
-    pub source: &'t [u8],
+    pub(crate) source: &'t [u8],
     /// Options of the file system.
-    pub super_options: &'t [u8],
+    pub(crate) super_options: &'t [u8],
 }
 
 impl Mount<'_> {
     /// Whether nothing can be written, because of the mount or of the file system.
-    pub fn is_read_only(&self) -> bool {
+    pub(crate) fn is_read_only(&self) -> bool {
         let has = |options: &[u8], word: &[u8]| options.split(|&b| b == b',').any(|option| option == word);
         has(self.options, b"ro") || has(self.super_options, b"ro") || has(self.super_options, b"emergency_ro")
     }
 }
 
 /// The mounts of a table, in its order.
-pub fn parse(text: &[u8]) -> impl Iterator<Item = Result<Mount<'_>, BadField>> {
+pub(crate) fn parse(text: &[u8]) -> impl Iterator<Item = Result<Mount<'_>, BadField>> {
     lines(text).filter(|(_, line)| !line.is_empty()).map(|(number, line)| parse_line(number, line))
 }
 
@@ -72,7 +72,7 @@ fn parse_line(number: u32, line: &[u8]) -> Result<Mount<'_>, BadField> {
 }
 
 /// Undoes the escapes `\ooo` of the bytes for which `wanted` holds.
-pub fn unescape(text: &[u8], wanted: impl Fn(u8) -> bool) -> Cow<'_, [u8]> {
+pub(crate) fn unescape(text: &[u8], wanted: impl Fn(u8) -> bool) -> Cow<'_, [u8]> {
     if !text.contains(&b'\\') {
         return Cow::Borrowed(text);
     }

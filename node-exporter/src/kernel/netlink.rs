@@ -36,17 +36,17 @@ const NLMSG_OVERRUN: u16 = 4;
 const NLA_TYPE_MASK: u16 = 0x3fff;
 
 /// The number at the start of `bytes`.
-pub fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+pub(crate) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
 /// The number at `at`.
-pub fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
 /// The number at `at`.
-pub fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
@@ -57,17 +57,17 @@ const fn align(length: usize) -> usize {
 
 /// One message of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Message<'b> {
+pub(crate) struct Message<'b> {
     /// What it is; the family says.
-    pub kind: u16,
+    pub(crate) kind: u16,
     flags: u16,
     sequence: u32,
     /// What follows the header.
-    pub body: &'b [u8],
+    pub(crate) body: &'b [u8],
 }
 
 /// The messages in what one read gave; ends at the first that is cut short.
-pub fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
+pub(crate) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
     std::iter::from_fn(move || {
         let length = u32_at(bytes, 0)? as usize;
         let message = Message {
@@ -82,7 +82,7 @@ pub fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
 }
 
 /// The attributes in `bytes` as type and payload; ends at the first that is cut short.
-pub fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(crate) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let length = usize::from(u16_at(bytes, 0)?);
         let kind = u16_at(bytes, 2)? & NLA_TYPE_MASK;
@@ -93,7 +93,7 @@ pub fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
 }
 
 /// Appends one attribute to a request.
-pub fn push_attribute(request: &mut Vec<u8>, kind: u16, payload: &[u8]) {
+pub(crate) fn push_attribute(request: &mut Vec<u8>, kind: u16, payload: &[u8]) {
     let length = u16::try_from(payload.len() + 4).unwrap_or(u16::MAX);
     request.extend_from_slice(&length.to_ne_bytes());
     request.extend_from_slice(&kind.to_ne_bytes());
@@ -102,12 +102,12 @@ pub fn push_attribute(request: &mut Vec<u8>, kind: u16, payload: &[u8]) {
 }
 
 /// Text without the NUL at its end.
-pub fn text(payload: &[u8]) -> &[u8] {
+pub(crate) fn text(payload: &[u8]) -> &[u8] {
     payload.split(|&b| b == 0).next().unwrap_or_default()
 }
 
 /// A kept socket of one netlink protocol.
-pub struct Netlink {
+pub(crate) struct Netlink {
     protocol: Option<Protocol>,
     socket: Option<OwnedFd>,
     sequence: u32,
@@ -117,13 +117,13 @@ pub struct Netlink {
 
 impl Netlink {
     /// Links, addresses, neighbours.
-    pub fn route() -> Self {
+    pub(crate) fn route() -> Self {
         // The number of this one is 0, which is also the default.
         Self::new(None)
     }
 
     /// Families that are found by name.
-    pub fn generic() -> Self {
+    pub(crate) fn generic() -> Self {
         Self::new(Some(GENERIC))
     }
 
@@ -133,12 +133,12 @@ impl Netlink {
 
     /// Asks for all there is of a kind and hands over each message. Gives whether the kernel says that the set
     /// changed while it was read, so that something may be missing or there twice.
-    pub fn dump(&mut self, kind: u16, body: &[u8], each: impl FnMut(Message<'_>)) -> Result<bool, CollectError> {
+    pub(crate) fn dump(&mut self, kind: u16, body: &[u8], each: impl FnMut(Message<'_>)) -> Result<bool, CollectError> {
         self.exchange(kind, NLM_F_DUMP, body, each)
     }
 
     /// Asks a single question and hands over the answer.
-    pub fn ask(&mut self, kind: u16, body: &[u8], each: impl FnMut(Message<'_>)) -> Result<(), CollectError> {
+    pub(crate) fn ask(&mut self, kind: u16, body: &[u8], each: impl FnMut(Message<'_>)) -> Result<(), CollectError> {
         self.exchange(kind, NLM_F_ACK, body, each).map(|_| ())
     }
 

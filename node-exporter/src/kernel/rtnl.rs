@@ -8,77 +8,77 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::netlink::{attributes, text, u16_at, u32_at, u64_at};
 
 /// Size of the fixed part of a link message, and of a request for links.
-pub const LINK_HEADER: usize = 16;
+pub(crate) const LINK_HEADER: usize = 16;
 /// Size of the fixed part of a neighbour message.
-pub const NEIGHBOUR_HEADER: usize = 12;
+pub(crate) const NEIGHBOUR_HEADER: usize = 12;
 /// Size of the fixed part of an address message.
-pub const ADDRESS_HEADER: usize = 8;
+pub(crate) const ADDRESS_HEADER: usize = 8;
 
 /// What the fields of [`Stats`] are, in their order.
-pub const STATS_FIELDS: usize = 24;
+pub(crate) const STATS_FIELDS: usize = 24;
 
 /// The first 24 counters of `struct rtnl_link_stats64`, in its order.
-pub type Stats = [u64; STATS_FIELDS];
+pub(crate) type Stats = [u64; STATS_FIELDS];
 
 /// What a link is up to. The name is a byte string: the kernel allows all but white space, `/` and `:`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Link {
+pub(crate) struct Link {
     /// Number of the interface.
-    pub index: u32,
+    pub(crate) index: u32,
     /// Its name.
-    pub name: Vec<u8>,
+    pub(crate) name: Vec<u8>,
     /// ARPHRD type.
-    pub hardware: u16,
+    pub(crate) hardware: u16,
     /// IFF flags as `dev_get_flags` gives them: what the user set and what the link is.
-    pub flags: u32,
+    pub(crate) flags: u32,
     /// Hardware address.
-    pub address: HardwareAddress,
+    pub(crate) address: HardwareAddress,
     /// Hardware broadcast address.
-    pub broadcast: HardwareAddress,
+    pub(crate) broadcast: HardwareAddress,
     /// Text the administrator gave it; empty for none.
-    pub alias: Vec<u8>,
+    pub(crate) alias: Vec<u8>,
     /// Kind of virtual device such as `veth`; empty for none.
-    pub kind: Vec<u8>,
+    pub(crate) kind: Vec<u8>,
     /// Further names.
-    pub alternative_names: Vec<Vec<u8>>,
+    pub(crate) alternative_names: Vec<Vec<u8>>,
     /// Largest packet.
-    pub mtu: Option<u32>,
+    pub(crate) mtu: Option<u32>,
     /// Interface this one sits on, when that is not itself.
-    pub lower: Option<u32>,
+    pub(crate) lower: Option<u32>,
     /// Length of the transmit queue.
-    pub queue_length: Option<u32>,
+    pub(crate) queue_length: Option<u32>,
     /// RFC 2863 state.
-    pub operational_state: Option<u8>,
+    pub(crate) operational_state: Option<u8>,
     /// Policy of the state.
-    pub mode: Option<u8>,
+    pub(crate) mode: Option<u8>,
     /// Group number.
-    pub group: Option<u32>,
+    pub(crate) group: Option<u32>,
     /// How many want to receive everything.
-    pub promiscuous: Option<u32>,
+    pub(crate) promiscuous: Option<u32>,
     /// How many want to receive all multicast; Linux 6.0.
-    pub all_multicast: Option<u32>,
+    pub(crate) all_multicast: Option<u32>,
     /// Whether there is a carrier.
-    pub carrier: Option<u8>,
+    pub(crate) carrier: Option<u8>,
     /// How often the carrier came or went.
-    pub carrier_changes: Option<u32>,
+    pub(crate) carrier_changes: Option<u32>,
     /// How often it came; Linux 4.16.
-    pub carrier_ups: Option<u32>,
+    pub(crate) carrier_ups: Option<u32>,
     /// How often it went; Linux 4.16.
-    pub carrier_downs: Option<u32>,
+    pub(crate) carrier_downs: Option<u32>,
     /// Traffic counters.
-    pub stats: Option<Stats>,
+    pub(crate) stats: Option<Stats>,
 }
 
 /// A hardware address of up to 32 bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HardwareAddress {
+pub(crate) struct HardwareAddress {
     bytes: [u8; 32],
     length: u8,
 }
 
 impl HardwareAddress {
     /// From bytes, of which the first 32 count.
-    pub fn new(bytes: &[u8]) -> Self {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
         let mut address = Self::default();
         for (to, from) in address.bytes.iter_mut().zip(bytes) {
             *to = *from;
@@ -88,7 +88,7 @@ impl HardwareAddress {
     }
 
     /// Writes it as sysfs does: lower case, colons between; nothing for an empty one.
-    pub fn write(&self, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         out.clear();
         for (at, byte) in self.bytes.iter().take(usize::from(self.length)).enumerate() {
@@ -101,7 +101,7 @@ impl HardwareAddress {
 }
 
 /// A request for all links: counters of the links themselves, but neither virtual functions nor IPv6 statistics.
-pub fn links_request(filter: Option<u32>) -> Vec<u8> {
+pub(crate) fn links_request(filter: Option<u32>) -> Vec<u8> {
     let mut request = vec![0; LINK_HEADER];
     if let Some(filter) = filter {
         super::netlink::push_attribute(&mut request, IFLA_EXT_MASK, &filter.to_ne_bytes());
@@ -111,7 +111,7 @@ pub fn links_request(filter: Option<u32>) -> Vec<u8> {
 
 /// Leaves out the statistics of the address families (not those of the link), which are a third of a link's message
 /// and have to be summed up over all CPUs; Linux 4.4. Older kernels ignore it.
-pub const SKIP_FAMILY_STATS: u32 = 1 << 3;
+pub(crate) const SKIP_FAMILY_STATS: u32 = 1 << 3;
 
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_BROADCAST: u16 = 2;
@@ -142,7 +142,7 @@ impl Link {
     /// Reads a link message over this one, whose buffers are used again. Gives whether index or name are new.
     ///
     /// `None` when the message is no link: too short, or without a name.
-    pub fn parse(&mut self, body: &[u8]) -> Option<bool> {
+    pub(crate) fn parse(&mut self, body: &[u8]) -> Option<bool> {
         let mut link = Self {
             hardware: u16_at(body, 2)?,
             index: u32_at(body, 4)?,
@@ -219,32 +219,32 @@ fn stats(number: impl Fn(usize) -> Option<u64>) -> Option<Stats> {
 
 /// An entry of the neighbour table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Neighbour {
+pub(crate) struct Neighbour {
     /// The interface it is reached through.
-    pub index: u32,
+    pub(crate) index: u32,
     /// NUD state bits.
-    pub state: u16,
+    pub(crate) state: u16,
 }
 
 /// Reads a neighbour message.
-pub fn parse_neighbour(body: &[u8]) -> Option<Neighbour> {
+pub(crate) fn parse_neighbour(body: &[u8]) -> Option<Neighbour> {
     body.get(..NEIGHBOUR_HEADER)?;
     Some(Neighbour { index: u32_at(body, 4)?, state: u16_at(body, 8)? })
 }
 
 /// An address of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Address {
+pub(crate) struct Address {
     /// The interface.
-    pub index: u32,
+    pub(crate) index: u32,
     /// The address; on a point-to-point link that of this end.
-    pub ip: IpAddr,
+    pub(crate) ip: IpAddr,
     /// Length of the network's prefix.
-    pub prefix: u8,
+    pub(crate) prefix: u8,
 }
 
 /// Reads an address message; `None` for families other than IPv4 and IPv6.
-pub fn parse_address(body: &[u8]) -> Option<Address> {
+pub(crate) fn parse_address(body: &[u8]) -> Option<Address> {
     const IFA_ADDRESS: u16 = 1;
     const IFA_LOCAL: u16 = 2;
     let (family, prefix) = (i32::from(*body.first()?), *body.get(1)?);

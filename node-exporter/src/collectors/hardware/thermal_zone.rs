@@ -134,6 +134,32 @@ impl Cooling {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rig::Rig;
+
+    #[test]
+    fn a_sensor_that_fails_costs_itself_alone() {
+        let tree = [
+            ("sys/class/thermal/thermal_zone0/type", "x86_pkg_temp\n"),
+            ("sys/class/thermal/thermal_zone0/temp/", ""),
+            ("sys/class/thermal/thermal_zone1/type", "acpitz\n"),
+            ("sys/class/thermal/thermal_zone1/temp", "-3500\n"),
+            ("sys/class/thermal/thermal_zone2/type", "acpitz\n"),
+            ("sys/class/thermal/thermal_zone2/temp", "hot\n"),
+            ("sys/class/thermal/cooling_device0/type", "Processor\n"),
+            ("sys/class/thermal/cooling_device0/max_state", "10\n"),
+            ("sys/class/thermal/cooling_device1/type", "intel_powerclamp\n"),
+            ("sys/class/thermal/cooling_device1/max_state", "100\n"),
+            ("sys/class/thermal/cooling_device1/cur_state", "-1\n"),
+        ];
+        let want = "node_cooling_device_cur_state{name=\"1\",type=\"intel_powerclamp\"} -1\n\
+                    node_cooling_device_max_state{name=\"1\",type=\"intel_powerclamp\"} 100\n\
+                    node_thermal_zone_temp{type=\"acpitz\",zone=\"1\"} -3.5\n\
+                    ! sys/class/thermal/thermal_zone2/temp:1: temp: expected a whole number, found \"hot\"\n";
+        let mut rig = Rig::new(&ROW, &tree, &[]);
+        assert_eq!(rig.samples(), want);
+        rig.remove("sys/class/thermal");
+        assert_eq!(rig.samples(), "");
+    }
 
     #[test]
     fn only_numbered_entries_are_devices() {

@@ -3,9 +3,9 @@
 //! * Source: kernel Documentation/filesystems/proc.rst, "mountinfo"; `/proc/self` where there is no process 1.
 //! * Units: bytes, from blocks of the file system's own size; inodes.
 //! * Absent when: the mount does not answer; then `node_filesystem_device_error` says why.
-//! * Differs from the Go exporter: a mount that hangs is waited for half a second, once, and is not asked again until it
+//! * Differs from the Go exporter: a mount that hangs is waited for half a second, once, and not asked again until it
 //!   has answered; `--path.rootfs` is cut from a mount point only where a name ends; a malformed line of mountinfo
-//!   costs itself alone and may be of any length; one of several mounts with equal labels is shown.
+//!   costs itself alone, and a line may be of any length; of several mounts with equal labels the first is shown.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};

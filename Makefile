@@ -1,0 +1,87 @@
+# The words people and CI use. `make` alone lists them.
+
+EXPORTERS = node-exporter blackbox-exporter apache-exporter logstash-exporter
+CARGO ?= cargo
+# Flags for the exporter that `make run` starts.
+ARGS ?=
+# Seconds for each fuzz target.
+SECONDS ?= 60
+# The image names' prefix and tag.
+REGISTRY ?= localhost
+TAG ?= latest
+
+# What is looked for, and the Debian package that brings it.
+LINKER = cc:gcc /usr/include/stdio.h:libc6-dev
+PEERS = prometheus:prometheus promtool:prometheus apache2:apache2 htpasswd:apache2-utils curl:curl openssl:openssl \
+	unshare:util-linux /etc/ssl/certs/ca-certificates.crt:ca-certificates
+
+# Where cargo puts programs: .cargo/config.toml names this machine's own target.
+TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+
+.PHONY: help run test deps build release bench fmt fuzz deny image golden clean
+
+help: ## list these words
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## build node-exporter and run it on port 9100; ARGS="--flag ..." for more
+	@./tests/debian-packages.sh $(LINKER)
+	$(CARGO) build --release --package node-exporter
+	@echo 'look at http://localhost:9100/ and http://localhost:9100/metrics; stop with Ctrl-C'
+	@exec $(TARGET_DIR)/$(HOST)/release/node-exporter $(ARGS)
+
+test: deps ## everything CI wants: format, lints, documentation, all tests
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
+	$(CARGO) build --workspace --bins --tests
+	$(CARGO) test --workspace --no-fail-fast
+
+deps: ## install the Debian packages the tests need, if any is missing
+	@./tests/debian-packages.sh $(LINKER) $(PEERS)
+
+build: ## build everything for debugging
+	$(CARGO) build --workspace
+
+release: ## build the static programs
+	$(CARGO) build --workspace --bins --release
+	@ls -l $(addprefix $(TARGET_DIR)/$(HOST)/release/,$(EXPORTERS))
+
+bench: ## run the benchmarks
+	$(CARGO) bench --workspace --bench '*'
+
+fmt: ## format the code
+	$(CARGO) fmt --all
+
+fuzz: ## run each fuzz target for SECONDS=60
+	@$(CARGO) +nightly fuzz --version >/dev/null 2>&1 || \
+		{ echo 'fuzzing needs a nightly toolchain and cargo-fuzz: cargo install cargo-fuzz' >&2; exit 1; }
+	@set -e; for folder in */fuzz; do \
+		[ -d "$$folder" ] || continue; \
+		for target in $$($(CARGO) +nightly fuzz list --fuzz-dir "$$folder"); do \
+			echo "$$folder: $$target"; \
+			$(CARGO) +nightly fuzz run --fuzz-dir "$$folder" "$$target" -- -max_total_time=$(SECONDS); \
+		done; \
+	done
+
+deny: ## check licences, advisories and duplicate versions
+	@$(CARGO) deny --version >/dev/null 2>&1 || { echo 'needs cargo-deny: cargo install cargo-deny' >&2; exit 1; }
+	$(CARGO) deny check
+
+image: release ## build one container image per exporter, with buildah, podman or docker
+	@set -e; \
+	for tool in buildah podman docker; do command -v $$tool >/dev/null 2>&1 && break; tool=; done; \
+	[ -n "$$tool" ] || { echo 'needs buildah, podman or docker' >&2; exit 1; }; \
+	for exporter in $(EXPORTERS); do \
+		context=$(TARGET_DIR)/image/$$exporter; \
+		mkdir -p $$context; \
+		cp $(TARGET_DIR)/$(HOST)/release/$$exporter $$context/; \
+		$$tool build --build-arg EXPORTER=$$exporter --tag $(REGISTRY)/$$exporter:$(TAG) \
+			--file manifests/Containerfile $$context; \
+	done
+
+golden: ## rewrite the golden pages; read the diff afterwards
+	UPDATE_GOLDEN=1 $(CARGO) test --workspace --test golden
+
+clean: ## remove everything built
+	$(CARGO) clean

@@ -1,0 +1,89 @@
+//! The kernel's pool of random bits from `/proc/sys/kernel/random`.
+//!
+//! * Source: kernel Documentation/admin-guide/sysctl/kernel.rst, "random".
+//! * Units: bits.
+//! * Absent when: never on Linux.
+//! * Differs from the Go exporter: each of the two files fails alone, and files that nothing is exported from are not
+//!   read.
+
+use common::collector::{Collector, Row, Scrape};
+use common::error::{BadField, CollectError};
+use common::exposition::{Desc, Page};
+use common::fields::parse_u64;
+
+use crate::fs::{KeptAttr, proc_path};
+
+/// The row in the table.
+pub(in crate::collectors) const ROW: Row =
+    Row::on("entropy", "random bits at hand, /proc/sys/kernel/random", &[], |args| {
+        let attr = |name| KeptAttr::new(proc_path(args, "sys/kernel/random").join(name));
+        Ok(Box::new(Entropy { available: attr("entropy_avail"), pool_size: attr("poolsize") }))
+    });
+
+const AVAILABLE: Desc = Desc::gauge("node_entropy_available_bits", "Random bits at hand.", &[]);
+const POOL_SIZE: Desc = Desc::gauge("node_entropy_pool_size_bits", "Random bits the pool can hold.", &[]);
+
+struct Entropy {
+    available: KeptAttr,
+    pool_size: KeptAttr,
+}
+
+impl Collector for Entropy {
+    fn update(&mut self, cx: &mut Scrape, page: &mut Page) -> Result<(), CollectError> {
+        for (desc, attr) in [(&AVAILABLE, &mut self.available), (&POOL_SIZE, &mut self.pool_size)] {
+            if let Some(bits) = cx.ok(bits(attr)) {
+                page.sample::<&str>(desc, &[], bits);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn bits(attr: &mut KeptAttr) -> Result<f64, CollectError> {
+    let text = attr.read().map_err(|e| CollectError::io(attr.path(), e))?;
+    let bits = parse_u64(text.text()).ok_or_else(|| BadField::new(1, "bits", "a whole number", text.text()));
+    Ok(bits.map_err(|bad| bad.in_file(attr.path()))? as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::page_of;
+
+    #[track_caller]
+    fn check(tree: &[(&str, &str)], want: &[&str], want_faults: &[&str]) {
+        let (page, faults) = page_of(&ROW, tree, &[]);
+        assert_eq!(page.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>(), want);
+        assert_eq!(faults, want_faults);
+    }
+
+    #[test]
+    fn good() {
+        check(
+            &[("proc/sys/kernel/random/entropy_avail", "1337\n"), ("proc/sys/kernel/random/poolsize", "4096\n")],
+            &["node_entropy_available_bits 1337", "node_entropy_pool_size_bits 4096"],
+            &[],
+        );
+    }
+
+    #[test]
+    fn cut_short() {
+        check(
+            &[("proc/sys/kernel/random/poolsize", "256")],
+            &["node_entropy_pool_size_bits 256"],
+            &["proc/sys/kernel/random/entropy_avail: No such file or directory (os error 2)"],
+        );
+    }
+
+    #[test]
+    fn garbage() {
+        check(
+            &[("proc/sys/kernel/random/entropy_avail", "2 5\n"), ("proc/sys/kernel/random/poolsize", "\n")],
+            &[],
+            &[
+                "proc/sys/kernel/random/entropy_avail:1: bits: expected a whole number, found \"2 5\"",
+                "proc/sys/kernel/random/poolsize:1: bits: expected a whole number, found \"\"",
+            ],
+        );
+    }
+}

@@ -1,0 +1,213 @@
+//! A real Prometheus beside the program under test, and promtool.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::child::Logged;
+use crate::client::{Request, Response};
+use crate::fixture::Fixture;
+use crate::log_line;
+use crate::tools::{run, tool};
+use crate::wait::until;
+
+/// One target for a Prometheus.
+#[derive(Debug, Clone)]
+pub struct Job {
+    name: String,
+    target: SocketAddr,
+    extra: String,
+}
+
+impl Job {
+    /// Plain HTTP on the default path.
+    pub fn new(name: &str, target: SocketAddr) -> Self {
+        Self { name: name.to_owned(), target, extra: String::new() }
+    }
+
+    /// TLS with basic auth; `ca` is the certificate to trust.
+    #[must_use]
+    pub fn over_tls(mut self, ca: &Path, (user, password): (&str, &str)) -> Self {
+        // JSON strings are YAML strings, so nothing needs escaping twice.
+        self.extra = format!(
+            "    scheme: https\n    tls_config: {{ca_file: {}, server_name: localhost}}\n    \
+             basic_auth: {{username: {}, password: {}}}\n",
+            Value::from(ca.to_string_lossy()),
+            Value::from(user),
+            Value::from(password)
+        );
+        self
+    }
+}
+
+/// A running Prometheus with storage of its own; killed when dropped.
+#[derive(Debug)]
+pub struct Prometheus {
+    child: Logged,
+    address: SocketAddr,
+    jobs: Vec<String>,
+    // Last, so that the program is gone before its storage.
+    _storage: Fixture,
+}
+
+/// A query's answer: labels (without `__name__`) and value, one entry per series.
+pub type Vector = Vec<(BTreeMap<String, String>, f64)>;
+
+impl Prometheus {
+    /// Starts one that scrapes the jobs every second, and waits until it is ready.
+    #[track_caller]
+    pub fn start(jobs: &[Job]) -> Self {
+        let storage = Fixture::new().file("prometheus.yml", config(jobs));
+        let child = Logged::spawn(
+            "prometheus",
+            Command::new(tool("prometheus"))
+                .arg(storage.flag("--config.file", "prometheus.yml"))
+                .arg(storage.flag("--storage.tsdb.path", "data"))
+                .arg("--web.listen-address=127.0.0.1:0"),
+        );
+        // It logs the address as configured first and, with this message, as bound.
+        let address = child.wait_for_line("`Listening on`", |line| {
+            let listening = log_line::field(line, "msg")? == "Listening on";
+            listening.then(|| log_line::field(line, "address")?.parse().ok()).flatten()
+        });
+        let names = jobs.iter().map(|job| job.name.clone()).collect();
+        let prometheus = Self { child, address, jobs: names, _storage: storage };
+        until("Prometheus is ready", || match Request::get("/-/ready").send(address) {
+            Ok(Response { status: 200, .. }) => Ok(()),
+            other => Err(format!("{other:?}\n{}", prometheus.log())),
+        });
+        prometheus
+    }
+
+    /// Everything logged so far.
+    pub fn log(&self) -> String {
+        self.child.log()
+    }
+
+    /// Its own metrics page; never checked for our order.
+    #[track_caller]
+    pub fn own_value(&self, name: &str) -> f64 {
+        let page = Request::get("/metrics").send(self.address).expect("Prometheus answers").text();
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("Prometheus has no metric {name}"))
+    }
+
+    /// Waits until every job was scraped with success, and its samples can be queried.
+    #[track_caller]
+    pub fn wait_until_up(&self) {
+        until("all targets are up", || {
+            let targets = self.api("/api/v1/targets?state=active")?;
+            let targets = targets["activeTargets"].as_array().cloned().unwrap_or_default();
+            let up = targets.iter().filter(|target| target["health"] == "up").count();
+            if up == self.jobs.len() { Ok(()) } else { Err(format!("{targets:#?}")) }
+        });
+        for job in &self.jobs {
+            self.wait_until(&format!("up{{job={job:?}}}"), |found| matches!(found.as_slice(), [(_, 1.0)]));
+        }
+    }
+
+    /// Waits until a query's answer is as wanted, and returns it.
+    #[track_caller]
+    pub fn wait_until(&self, query: &str, mut wanted: impl FnMut(&Vector) -> bool) -> Vector {
+        until(query, || match self.query(query)? {
+            found if wanted(&found) => Ok(found),
+            found => Err(format!("{found:?}\n{}", self.log())),
+        })
+    }
+
+    /// The single value of a query, waiting for it to appear.
+    #[track_caller]
+    pub fn value(&self, query: &str) -> f64 {
+        self.wait_until(query, |found| found.len() == 1)[0].1
+    }
+
+    /// Panics when Prometheus complained about what it scraped.
+    #[track_caller]
+    pub fn has_no_complaints(&self) {
+        let log = self.log();
+        let complaint = |line: &&str| {
+            let line = line.to_lowercase();
+            ["duplicate", "out of order", "out-of-order", "append failed", "error on ingesting", "scrape manager error"]
+                .iter()
+                .any(|words| line.contains(words))
+        };
+        let complaints: Vec<&str> = log.lines().filter(complaint).collect();
+        assert!(complaints.is_empty(), "Prometheus complains:\n{}", complaints.join("\n"));
+        for name in [
+            "prometheus_target_scrapes_sample_duplicate_timestamp_total",
+            "prometheus_target_scrapes_sample_out_of_order_total",
+        ] {
+            assert_eq!(self.own_value(name), 0.0, "{name}\n{log}");
+        }
+    }
+
+    fn query(&self, query: &str) -> Result<Vector, String> {
+        let data = self.api(&format!("/api/v1/query?query={}", percent_encoded(query)))?;
+        let series = data["result"].as_array().cloned().unwrap_or_default();
+        Ok(series.iter().filter_map(series_of).collect())
+    }
+
+    fn api(&self, path: &str) -> Result<Value, String> {
+        let answer = Request::get(path).send(self.address).map_err(|e| e.to_string())?;
+        let body: Value = serde_json::from_str(&answer.text()).map_err(|e| e.to_string())?;
+        if body["status"] == "success" { Ok(body["data"].clone()) } else { Err(body.to_string()) }
+    }
+}
+
+fn series_of(series: &Value) -> Option<(BTreeMap<String, String>, f64)> {
+    let value = series["value"][1].as_str()?.parse().ok()?;
+    let labels = series["metric"].as_object()?.iter().filter(|(name, _)| *name != "__name__");
+    Some((labels.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect(), value))
+}
+
+fn percent_encoded(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
+fn config(jobs: &[Job]) -> String {
+    let job = |job: &Job| {
+        let Job { name, target, extra } = job;
+        format!("  - job_name: {name}\n{extra}    static_configs: [{{targets: ['{target}']}}]\n")
+    };
+    // A timeout of one interval is the most Prometheus allows.
+    let jobs: String = jobs.iter().map(job).collect();
+    format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{jobs}")
+}
+
+/// Panics unless `promtool check config` accepts the file.
+#[track_caller]
+pub fn check_config(file: &Path) {
+    run(Command::new(tool("promtool")).args(["check", "config", "--syntax-only"]).arg(file));
+}
+
+/// Panics unless `promtool check metrics` can parse the page; returns its remarks on style.
+///
+/// It ends with 1 when the page cannot be parsed and with 3 for remarks only. Remarks are accepted: names are the
+/// reference's, and promtool dislikes many of them (a gauge that ends in `_total`, abbreviated units).
+#[track_caller]
+pub fn check_metrics(text: &str) -> String {
+    let mut promtool = Command::new(tool("promtool"));
+    promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = promtool.spawn().expect("promtool starts");
+    // It reads everything before it writes, so one pipe after the other is safe; dropping stdin ends the page.
+    child.stdin.take().expect("stdin is piped").write_all(text.as_bytes()).expect("promtool reads its input");
+    let output = child.wait_with_output().expect("promtool ends");
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(matches!(output.status.code(), Some(0 | 3)), "promtool: {}\n{said}", output.status);
+    said
+}
+
+/// Writes the configuration for jobs to a file, for [`check_config`].
+#[track_caller]
+pub fn write_config(file: &Path, jobs: &[Job]) {
+    fs::write(file, config(jobs)).expect("the file is writable");
+}

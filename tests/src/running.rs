@@ -1,0 +1,189 @@
+//! One of our programs, running on a free port.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+
+use crate::child::Logged;
+use crate::client::{Request, Response};
+use crate::log_line;
+use crate::page::Page;
+use crate::wait::{DEADLINE, until};
+
+/// A directory with other builds of the programs to test, for example the release ones.
+const PROGRAMS: &str = "EXPORTER_TESTS_PROGRAMS";
+
+/// A started exporter; killed when dropped.
+#[derive(Debug)]
+pub struct Running {
+    child: Logged,
+    address: SocketAddr,
+}
+
+/// How a program ended, and what it wrote.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit status.
+    pub status: ExitStatus,
+    /// All of stdout.
+    pub stdout: String,
+    /// All of stderr.
+    pub stderr: String,
+}
+
+impl Running {
+    /// Starts the built program on a free port of 127.0.0.1 (unless `args` say where) and waits until it listens.
+    #[track_caller]
+    pub fn start<S: AsRef<OsStr>>(name: &str, args: &[S]) -> Self {
+        let child = Logged::spawn(name, &mut command(name, args));
+        let address = child.wait_for_line("`Listening on`", |line| {
+            let listening = log_line::field(line, "msg")? == "Listening on";
+            listening.then(|| log_line::field(line, "local")?.parse().ok()).flatten()
+        });
+        Self { child, address }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.pid()
+    }
+
+    /// Everything logged so far.
+    pub fn log(&self) -> String {
+        self.child.log()
+    }
+
+    /// Answers a plain GET.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Response {
+        self.ask(&Request::get(path))
+    }
+
+    /// Answers any request; panics with the program's log when there is no proper answer.
+    #[track_caller]
+    pub fn ask(&self, request: &Request) -> Response {
+        let answer = request.send(self.address);
+        answer.unwrap_or_else(|e| panic!("{request:?}: {e}\n{}", self.log()))
+    }
+
+    /// One scrape in the text format, checked by the strict parser.
+    #[track_caller]
+    pub fn scrape(&self) -> Page {
+        self.scrape_path("/metrics")
+    }
+
+    /// As [`Running::scrape`], with another path or query.
+    #[track_caller]
+    pub fn scrape_path(&self, path: &str) -> Page {
+        let answer = self.get(path);
+        assert_eq!(answer.status, 200, "{path}: {}\n{}", answer.text(), self.log());
+        Page::checked(&answer.text())
+    }
+
+    /// Threads of the process now.
+    pub fn threads(&self) -> usize {
+        self.count("task")
+    }
+
+    /// Open file descriptors of the process now.
+    pub fn descriptors(&self) -> usize {
+        self.count("fd")
+    }
+
+    fn count(&self, what: &str) -> usize {
+        let listed = fs::read_dir(format!("/proc/{}/{what}", self.pid()));
+        listed.unwrap_or_else(|e| panic!("{what} of the running program: {e}\n{}", self.log())).count()
+    }
+
+    /// Sends SIGTERM and returns at once.
+    pub fn ask_to_stop(&self) {
+        self.child.ask_to_stop();
+    }
+
+    /// Waits until new connections are refused.
+    #[track_caller]
+    pub fn wait_until_deaf(&self) {
+        until("new connections are refused", || match std::net::TcpStream::connect(self.address) {
+            Ok(_) => Err("connected".to_owned()),
+            Err(_) => Ok(()),
+        });
+    }
+
+    /// Waits for the end; the exit status and the whole log.
+    #[track_caller]
+    pub fn wait(mut self) -> (ExitStatus, String) {
+        let status = self.child.wait();
+        (status, self.child.log())
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    #[track_caller]
+    pub fn terminate(self) -> (ExitStatus, String) {
+        self.ask_to_stop();
+        self.wait()
+    }
+}
+
+/// Runs a program that is expected to end by itself, and collects what it wrote.
+#[track_caller]
+pub fn run_to_end<S: AsRef<OsStr>>(name: &str, args: &[S]) -> Ended {
+    let mut command = command(name, args);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
+    let stdout = collect(child.stdout.take().expect("stdout is piped"));
+    let stderr = collect(child.stderr.take().expect("stderr is piped"));
+    let Ok(stdout) = stdout.recv_timeout(DEADLINE) else {
+        // It may be gone by now; either way the test has failed.
+        let _ = child.kill();
+        let _ = child.wait();
+        panic!("{command:?} was expected to end but kept running:\n{}", stderr.recv().unwrap_or_default());
+    };
+    let stderr = stderr.recv_timeout(DEADLINE).expect("stderr ends with stdout");
+    Ended { status: child.wait().expect("a child can be waited for"), stdout, stderr }
+}
+
+fn collect(mut from: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What was read before an error is shown; nobody may be waiting any more.
+        let _ = from.read_to_end(&mut bytes);
+        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
+    });
+    receiver
+}
+
+fn command<S: AsRef<OsStr>>(name: &str, args: &[S]) -> Command {
+    let mut command = Command::new(program(name));
+    let says_where = |arg: &S| arg.as_ref().to_string_lossy().starts_with("--web.listen-address");
+    if !args.iter().any(says_where) {
+        command.arg("--web.listen-address=127.0.0.1:0");
+    }
+    command.args(args);
+    command
+}
+
+/// The program built beside this test: test executables live in `deps/`, programs one level up.
+fn program(name: &str) -> PathBuf {
+    let folder = std::env::var_os(PROGRAMS).map(PathBuf::from).unwrap_or_else(|| {
+        let test = std::env::current_exe().expect("a test knows its own path");
+        test.ancestors().nth(2).expect("a test lives in target/<triple>/<profile>/deps").to_owned()
+    });
+    let program = folder.join(name);
+    assert!(
+        program.is_file(),
+        "{} is not built: run `make test`, or `cargo build --workspace` first",
+        program.display()
+    );
+    program
+}

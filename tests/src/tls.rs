@@ -1,0 +1,34 @@
+//! A certificate and a web configuration file for tests.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::tools::{run, tool};
+
+/// Name and password in the configuration [`web_config`] writes.
+pub const USER: (&str, &str) = ("scraper", "open sesame: \"äöü\"");
+
+/// Makes `cert.pem` and `key.pem` for localhost and 127.0.0.1 in `folder`.
+#[track_caller]
+pub fn certificate(folder: &Path) {
+    run(Command::new(tool("openssl"))
+        .current_dir(folder)
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
+        .args(["-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]));
+}
+
+/// Writes `web.yml` beside a certificate: TLS, and one [`USER`].
+#[track_caller]
+pub fn web_config(folder: &Path) -> PathBuf {
+    certificate(folder);
+    // The least cost: what is tested is the check, not how long it takes.
+    let hash = bcrypt::hash(USER.1, 4).expect("bcrypt hashes any password");
+    let (user, _) = USER;
+    let file = folder.join("web.yml");
+    let yaml = format!(
+        "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\nbasic_auth_users:\n  {user}: '{hash}'\n"
+    );
+    std::fs::write(&file, yaml).expect("the folder is writable");
+    file
+}
