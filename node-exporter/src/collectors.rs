@@ -12,6 +12,7 @@ mod system;
 
 /// All collectors, by name.
 pub static COLLECTORS: &[&Row] = &[
+    &network::arp::ROW,
     &network::bonding::ROW,
     &network::conntrack::ROW,
     &processor::cpu::ROW,
@@ -21,10 +22,13 @@ pub static COLLECTORS: &[&Row] = &[
     &hardware::edac::ROW,
     &system::entropy::ROW,
     &system::filefd::ROW,
+    &storage::filesystem::ROW,
     &hardware::hwmon::ROW,
     &system::loadavg::ROW,
     &storage::mdadm::ROW,
     &memory::meminfo::ROW,
+    &network::netclass::ROW,
+    &network::netdev::ROW,
     &network::netstat::ROW,
     &storage::nvme::ROW,
     &system::os::ROW,

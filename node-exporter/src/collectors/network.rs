@@ -1,7 +1,10 @@
 //! Interfaces, protocols and sockets.
 
+pub(super) mod arp;
 pub(super) mod bonding;
 pub(super) mod conntrack;
+pub(super) mod netclass;
+pub(super) mod netdev;
 pub(super) mod netstat;
 pub(super) mod sockstat;
 pub(super) mod softnet;

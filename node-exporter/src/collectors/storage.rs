@@ -1,5 +1,6 @@
 //! Disks, arrays and file systems.
 
 pub(super) mod diskstats;
+pub(super) mod filesystem;
 pub(super) mod mdadm;
 pub(super) mod nvme;
