@@ -183,14 +183,21 @@ pub fn feed_garbage(parser: &Parser) {
         (parser.feed)(&[byte]);
         (parser.feed)(&[byte; 300]);
     }
-    let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
-    for _ in 0..400 {
+    for text in mutants(good, 400) {
+        (parser.feed)(&text);
+    }
+}
+
+/// `n` texts that were `good` once. The same every time.
+pub fn mutants(good: &[u8], n: usize) -> impl Iterator<Item = Vec<u8>> {
+    let mut dice = Dice(0x9E37_79B9_7F4A_7C15 ^ good.len() as u64);
+    (0..n).map(move |_| {
         let mut text = good.to_vec();
         for _ in 0..=dice.below(4) {
             mutate(&mut text, &mut dice);
         }
-        (parser.feed)(&text);
-    }
+        text
+    })
 }
 
 const HUGE: &[&[u8]] = &[
