@@ -85,7 +85,7 @@ async fn lost(uri: Uri) -> Response {
 }
 
 /// The path without empty and `.` parts, `..` resolved; a slash at the end stays.
-fn clean_path(path: &str) -> String {
+pub(crate) fn clean_path(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {
@@ -182,7 +182,7 @@ impl Service {
 ///
 /// `collect[]` names those to run, `exclude[]` those to leave out; names that do not run here are an error in the
 /// first and nothing in the second. Excluding every collector is as good as no choice.
-fn select(query: &str, names: &[&'static str], off: &[&'static str]) -> Result<Option<Vec<usize>>, String> {
+pub(crate) fn select(query: &str, names: &[&'static str], off: &[&'static str]) -> Result<Option<Vec<usize>>, String> {
     let (mut collect, mut exclude) = (Vec::new(), Vec::new());
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));

@@ -13,6 +13,8 @@ pub mod exposition;
 pub mod fields;
 pub mod filter;
 pub mod flags;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gzip;
 pub mod host;
 pub mod http;

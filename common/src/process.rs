@@ -22,7 +22,7 @@ pub struct Process;
 /// The kernel's clock ticks in `/proc/<pid>/stat`, 100 per second on every Linux that runs Rust (proc(5), USER_HZ).
 const TICKS_PER_SECOND: f64 = 100.0;
 
-struct Stat {
+pub(crate) struct Stat {
     cpu_seconds: f64,
     started_seconds: f64,
     virtual_bytes: f64,
@@ -30,7 +30,7 @@ struct Stat {
 }
 
 /// Reads the fields behind the command's name, which may hold anything, brackets and blanks included.
-fn parse_stat(text: &str, page_bytes: f64) -> Option<Stat> {
+pub(crate) fn parse_stat(text: &str, page_bytes: f64) -> Option<Stat> {
     let (_, rest) = text.rsplit_once(')')?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
     // proc(5) counts from 1 with the pid; `rest` begins with field 3.
@@ -44,7 +44,7 @@ fn parse_stat(text: &str, page_bytes: f64) -> Option<Stat> {
 }
 
 /// Bytes that came in and went out on the IP layer of this network namespace.
-fn parse_netstat(text: &str) -> Option<(f64, f64)> {
+pub(crate) fn parse_netstat(text: &str) -> Option<(f64, f64)> {
     let mut lines = text.lines().filter(|line| line.starts_with("IpExt:"));
     let (names, values) = (lines.next()?, lines.next()?);
     let of = |wanted: &str| {

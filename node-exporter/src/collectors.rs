@@ -3,6 +3,8 @@
 
 use common::collector::Row;
 
+#[doc(hidden)]
+pub mod fuzzing;
 mod hardware;
 mod memory;
 mod network;

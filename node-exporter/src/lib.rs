@@ -13,6 +13,8 @@ mod samples;
 #[cfg(test)]
 mod testing;
 
+#[doc(hidden)]
+pub use collectors::fuzzing;
 use common::app::{Program, web_flags};
 use common::error::ConfigError;
 use common::flags::{Args, Flag};

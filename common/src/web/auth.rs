@@ -153,7 +153,7 @@ fn dummy_hash(users: &BTreeMap<String, PasswordHash>) -> String {
 }
 
 /// User and password of a `Basic` header; the password may hold any bytes.
-fn credentials(header: &[u8]) -> Option<(String, Vec<u8>)> {
+pub(crate) fn credentials(header: &[u8]) -> Option<(String, Vec<u8>)> {
     let (scheme, rest) = header.split_at_checked(6)?;
     if !scheme.eq_ignore_ascii_case(b"basic ") || rest.len() > MAX_CREDENTIALS {
         return None;

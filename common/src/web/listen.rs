@@ -301,7 +301,7 @@ fn resolve(text: &str, host: &str, port: u16) -> Result<SocketAddr, ListenError>
 }
 
 /// The first IPv4 address of a name, else its first IPv6 address: what the Go exporters bind.
-fn find_host(hosts: &str, name: &str) -> Option<IpAddr> {
+pub(crate) fn find_host(hosts: &str, name: &str) -> Option<IpAddr> {
     let mut found: Option<IpAddr> = None;
     for line in hosts.lines() {
         let line = line.split_once('#').map_or(line, |(before, _comment)| before);

@@ -6,6 +6,7 @@
 
 use common::error::BadField;
 use common::fields::{lines, parse_f64, parse_u64};
+use common::fuzzing::{Parser, eat};
 
 use super::MOST_CPUS;
 
@@ -246,6 +247,18 @@ fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let (key, value) = (line.get(..colon)?, line.get(colon + 1..)?);
     Some((key.trim_ascii(), value.strip_prefix(b" ").unwrap_or(value)))
 }
+
+/// For the fuzzer.
+pub(crate) const PARSER: Parser =
+    Parser::new("cpuinfo", |bytes| {
+        use Layout::{Arm, Loong, Mips, Power, Riscv, S390, X86};
+        for layout in [X86, Arm, Mips, Loong, Power, Riscv, S390] {
+            eat(parse(layout, bytes));
+        }
+    }, b"processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 143\nmodel name\t: Xeon\nstepping\t: 8\n\
+      microcode\t: 0x2b\ncpu MHz\t\t: 2000.125\ncache size\t: 30720 KB\nphysical id\t: 0\ncore id\t\t: 1\nflags\t\t: fpu aes\n\
+      bugs\t\t: x y\n\nprocessor 1: version = FF, identification = 1, machine = 8561\ncpu MHz dynamic : 5200\n\nprocessor\t: 1\n\
+      hart\t: 2\nisa\t: rv64imac\nclock\t\t: 2750.000000MHz\nrevision\t: 2.1\n\n");
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@
 //! Layout: kernel Documentation/networking/ethtool-netlink.rst, LINKMODES_GET.
 
 use common::error::CollectError;
+use common::fuzzing::{Parser, eat};
 
 use super::netlink::{Netlink, attributes, push_attribute, u16_at, u32_at};
 
@@ -102,6 +103,13 @@ fn parse(body: &[u8]) -> Option<LinkMode> {
     }
     (mode.index != 0).then_some(mode)
 }
+
+/// For the fuzzer.
+pub(crate) const PARSER: Parser = Parser::new(
+    "ethtool",
+    |bytes| eat(parse(bytes)),
+    b"\x04\x01\0\0\x0c\0\x01\x80\x08\0\x01\0\x07\0\0\0\x08\0\x05\0\x10\x27\0\0\x05\0\x06\0\x01\0\0\0",
+);
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use common::error::BadField;
 use common::fields::{lines, parse_u64};
+use common::fuzzing::{Parser, eat};
 
 /// One mount. Texts are as in the file, with blanks and the like escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +98,10 @@ pub(crate) fn unescape(text: &[u8], wanted: impl Fn(u8) -> bool) -> Cow<'_, [u8]
     }
     Cow::Owned(out)
 }
+
+/// For the fuzzer.
+pub(crate) const PARSER: Parser =
+    Parser::new("mountinfo", |bytes| parse(bytes).for_each(eat), b"26 1 8:1 / /mnt/a\\040b rw,relatime shared:1 master:2 - ext4 /dev/sda1 rw,errors=remount-ro\n27 26 0:25 /x / ro - tmpfs none rw\n");
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use common::error::CollectError;
+use common::fuzzing::{Parser, eat};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::netlink::{GENERIC, SocketAddrNetlink};
@@ -261,6 +262,17 @@ fn open(protocol: Option<Protocol>) -> Result<OwnedFd, Errno> {
     rustix::net::connect(&socket, &SocketAddrNetlink::new(0, 0))?;
     Ok(socket)
 }
+
+/// For the fuzzer.
+pub(crate) const PARSER: Parser = Parser::new(
+    "netlink",
+    |bytes| {
+        messages(bytes).for_each(eat);
+        attributes(bytes)
+            .for_each(|(_, payload)| eat((text(payload), u16_at(payload, 0), u32_at(payload, 2), u64_at(payload, 1))));
+    },
+    b"\x1c\0\0\0\x10\0\0\0\x01\0\0\0\0\0\0\0\x08\0\x03\0lo\0\0\x14\0\0\0\x03\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0",
+);
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@
 
 use common::error::BadField;
 use common::fields::{Words, lines, parse_f64, parse_u64};
+use common::fuzzing::{Parser, eat};
 
 use super::MOST_CPUS;
 
@@ -112,6 +113,17 @@ fn softirqs(mut words: Words<'_>) -> Result<[f64; VECTORS.len()], BadField> {
     }
     Ok(counts)
 }
+
+/// For the fuzzer.
+pub(crate) const CPU_LINES_PARSER: Parser = Parser::new(
+    "CPU lines of stat",
+    |bytes| cpu_lines(bytes).for_each(eat),
+    b"cpu  10 2 3 4 5 6 7 8 9 10\ncpu0 10 2 3 4 5 6 7 8 9 10\ncpu17 1 2 3 4\nintr 7 0\n",
+);
+
+/// For the fuzzer.
+pub(crate) const TOTALS_PARSER: Parser =
+    Parser::new("totals of stat", |bytes| eat(totals(bytes)), b"cpu0 1 2 3 4\nintr 70 1 2\nctxt 81\nbtime 1755000000\nprocesses 9\nprocs_running 3\nprocs_blocked 1\nsoftirq 55 1 2 3 4 5 6 7 8 9 10\n");
 
 #[cfg(test)]
 mod tests {

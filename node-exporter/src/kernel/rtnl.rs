@@ -3,6 +3,7 @@
 //! The layouts are those of kernel include/uapi/linux/{rtnetlink,if_link,if_addr,neighbour}.h. Attributes of unknown
 //! type are skipped; one that is too short counts as absent.
 
+use common::fuzzing::{Parser, eat};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::netlink::{attributes, text, u16_at, u32_at, u64_at};
@@ -263,6 +264,14 @@ pub(crate) fn parse_address(body: &[u8]) -> Option<Address> {
     }
     Some(Address { index: u32_at(body, 4)?, ip: local.or(address)?, prefix })
 }
+
+/// For the fuzzer.
+pub(crate) const PARSER: Parser =
+    Parser::new("rtnl", |bytes| {
+        let mut link = Link::default();
+        // Over the same buffers twice, as it is used.
+        eat((link.parse(bytes), link.parse(bytes), parse_neighbour(bytes), parse_address(bytes)));
+    }, b"\0\0\x01\0\x02\0\0\0\x43\x10\x01\0\0\0\0\0\x09\0\x03\0eth0\0\0\0\0\x0a\0\x01\0\x02\0\0\0\0\x01\0\0\x08\0\x04\0\xdc\x05\0\0\x0c\0\x34\x80\x08\0\x35\0alt\0\x10\0\x12\0\x09\0\x01\0vlan\0\0\0\0");
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@ use common::collector::{Collector, Row, Scrape};
 use common::error::{BadField, CollectError, is_absent};
 use common::exposition::{Desc, Page};
 use common::fields::parse_u64;
+use common::fuzzing::{Parser, eat};
 
 use crate::fs::{Devices, EntryKind, KeptAttr, KeptDir, sys_path};
 
@@ -219,6 +220,10 @@ fn count(file: &mut KeptAttr, cx: &mut Scrape, sample: impl FnOnce(f64)) {
         Err(e) => cx.fault(CollectError::io(file.path(), e)),
     }
 }
+
+/// For the fuzzer.
+pub(in crate::collectors) const PARSER: Parser =
+    Parser::new("dimm_label", |bytes| eat(dimm_label(bytes)), b"CPU_SrcID#0_MC#0_Chan#0_DIMM#0");
 
 #[cfg(test)]
 mod tests {

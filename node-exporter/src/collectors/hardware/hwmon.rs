@@ -20,6 +20,7 @@ use common::exposition::{Desc, Kind, Page};
 use common::fields::{parse_f64, parse_u64};
 use common::filter::Filter;
 use common::flags::Flag;
+use common::fuzzing::{Parser, eat};
 
 use crate::fs::{Attr, Devices, EntryKind, KeptAttr, KeptDir, sys_path};
 
@@ -678,6 +679,10 @@ impl Scale {
         })
     }
 }
+
+/// For the fuzzer.
+pub(in crate::collectors) const PARSER: Parser =
+    Parser::new("names of hwmon", |bytes| eat((clean(bytes), split_name(bytes).is_some())), b"temp12_crit_alarm");
 
 #[cfg(test)]
 mod tests {

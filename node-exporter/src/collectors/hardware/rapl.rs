@@ -16,6 +16,7 @@ use common::error::{BadField, CollectError, is_denied};
 use common::exposition::{Desc, Page};
 use common::fields::{parse_i64, parse_u64};
 use common::flags::Flag;
+use common::fuzzing::{Parser, eat};
 
 use crate::fs::{Attr, Devices, EntryKind, KeptAttr, sys_path};
 
@@ -191,6 +192,10 @@ fn sanitize(name: &[u8]) -> String {
     }
     out
 }
+
+/// For the fuzzer.
+pub(in crate::collectors) const PARSER: Parser =
+    Parser::new("names of powercap", |bytes| eat((split_name(bytes), sanitize(bytes))), b"intel-rapl:0:1-package-1");
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,7 @@ use common::collector::{Collector, Row, Scrape};
 use common::error::{BadField, CollectError};
 use common::exposition::{Desc, Page};
 use common::fields::{Words, lines};
+use common::fuzzing::{Parser, eat};
 
 use crate::fs::KeptFile;
 
@@ -129,6 +130,10 @@ fn value(number: u32, key: &'static str, rest: &[u8]) -> Result<f64, BadField> {
         unit => Err(BadField::new(number, key, "the unit kB or none", unit)),
     }
 }
+
+/// For the fuzzer.
+pub(in crate::collectors) const PARSER: Parser =
+    Parser::new("meminfo", |bytes| readings(bytes).for_each(eat), b"MemTotal:       16314312 kB\nActive(anon):    4012331 kB\nHugePages_Total:      16\nHugepagesize:       2048 kB\n");
 
 #[cfg(test)]
 mod tests {

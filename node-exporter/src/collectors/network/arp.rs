@@ -14,6 +14,7 @@ use common::exposition::{Desc, Page};
 use common::fields::{Words, lines, parse_auto};
 use common::filter::Filter;
 use common::flags::Flag;
+use common::fuzzing::{Parser, eat};
 
 use crate::fs::KeptFile;
 use crate::kernel::links::Source;
@@ -147,6 +148,10 @@ fn parse(text: &[u8]) -> impl Iterator<Item = Result<&[u8], BadField>> {
 fn is_hardware_address(text: &[u8]) -> bool {
     text.split(|b| matches!(b, b':' | b'-')).all(|part| part.len() == 2 && part.iter().all(u8::is_ascii_hexdigit))
 }
+
+/// For the fuzzer.
+pub(in crate::collectors) const PARSER: Parser =
+    Parser::new("arp", |bytes| parse(bytes).for_each(eat), b"IP address       HW type     Flags       HW address            Mask     Device\n192.0.2.1        0x1         0x2         02:00:00:00:00:01     *        bond0\n");
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@ use common::collector::{Collector, Row, Scrape};
 use common::error::{BadField, CollectError, is_absent};
 use common::exposition::{Desc, Page};
 use common::fields::{Words, lines, parse_u64};
+use common::fuzzing::{Parser, eat};
 
 use crate::fs::{KeptAttr, KeptFile, proc_path};
 
@@ -128,6 +129,10 @@ fn parse(text: &[u8]) -> Result<Option<Stat>, BadField> {
     }
     Ok(sums)
 }
+
+/// For the fuzzer.
+pub(in crate::collectors) const PARSER: Parser =
+    Parser::new("nf_conntrack", |bytes| eat(parse(bytes)), b"entries  searched found new invalid ignore delete delete_list insert insert_failed drop early_drop icmp_error  expect_new expect_create expect_delete search_restart\n0000019c  00000000 00000001 00000000 000001a0 00000000 00000000 00000000 00000000 00000001 00000001 00000000 00000003  00000000 00000000 00000000 00000001\n");
 
 #[cfg(test)]
 mod tests {

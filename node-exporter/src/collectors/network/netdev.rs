@@ -17,6 +17,7 @@ use common::exposition::{Desc, Page};
 use common::fields::{Words, lines};
 use common::filter::Filter;
 use common::flags::{Args, Flag};
+use common::fuzzing::{Parser, eat};
 
 use crate::fs::{Attr, Devices, EntryKind, KeptAttr, KeptFile, sys_path};
 use crate::kernel::links::Source;
@@ -336,6 +337,10 @@ fn scope(ip: IpAddr) -> &'static str {
         "global"
     }
 }
+
+/// For the fuzzer.
+pub(in crate::collectors) const PARSER: Parser =
+    Parser::new("net/dev", |bytes| parse(bytes).for_each(eat), b"Inter-|   Receive                                                |  Transmit\n face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n  eth0:912334455667 712344556    1   12    0     3          0   9123 812334455661 612344551    0    2    0     0       1          0\n");
 
 #[cfg(test)]
 mod tests {

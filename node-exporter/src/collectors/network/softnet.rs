@@ -10,6 +10,7 @@ use common::collector::{Collector, Row, Scrape};
 use common::error::{BadField, CollectError};
 use common::exposition::{Desc, Page};
 use common::fields::{Words, lines, parse_hex};
+use common::fuzzing::{Parser, eat};
 
 use crate::fs::KeptFile;
 use crate::kernel::MOST_CPUS;
@@ -106,6 +107,10 @@ fn parse_cpu(line_number: u32, line: &[u8]) -> Result<Cpu, BadField> {
     }
     Ok(Cpu { number, columns })
 }
+
+/// For the fuzzer.
+pub(in crate::collectors) const PARSER: Parser =
+    Parser::new("softnet_stat", |bytes| cpus(bytes).for_each(eat), b"001a2b3c 00000001 00000002 00000000 00000000 00000000 00000000 00000000 00000000 00000005 00000001 00000000 00000001 00000000 00000000\n00000001 00000000 00000000\n");
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,7 @@ use common::collector::{Collector, Row, Scrape};
 use common::error::{BadField, CollectError};
 use common::exposition::{Desc, Page};
 use common::fields::{Words, lines, parse_hex};
+use common::fuzzing::{Parser, eat};
 
 use crate::fs::KeptFile;
 
@@ -76,6 +77,10 @@ fn parse(text: &[u8]) -> Result<Queues, BadField> {
     }
     Ok(sums)
 }
+
+/// For the fuzzer.
+pub(in crate::collectors) const PARSER: Parser =
+    Parser::new("udp", |bytes| eat(parse(bytes)), b"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt\n  611: 0100007F:0143 00000000:0000 07 00000010:00000A00 00:00000000 00000000   101        0 19002 2 0000000000000000 7\n");
 
 #[cfg(test)]
 mod tests {

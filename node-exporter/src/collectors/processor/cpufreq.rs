@@ -14,6 +14,7 @@ use common::crew::{Crew, Job};
 use common::error::{BadField, CollectError, is_absent, is_denied};
 use common::exposition::{Desc, Page};
 use common::fields::{parse_cpu_list, parse_u64};
+use common::fuzzing::{Parser, eat};
 
 use crate::fs::{Attr, KeptAttr, KeptDir, is_dir};
 use crate::kernel::cpu_dirs::CpuDirs;
@@ -288,6 +289,10 @@ impl Cpu {
 fn bad_clock(path: &Path, found: &Attr) -> CollectError {
     BadField::new(1, "clock", "a whole number of kHz", found.text()).in_file(path)
 }
+
+/// For the fuzzer.
+pub(in crate::collectors) const PARSER: Parser =
+    Parser::new("governors", |bytes| sorted_words(bytes).for_each(eat), b"performance powersave  schedutil\n");
 
 #[cfg(test)]
 mod tests {

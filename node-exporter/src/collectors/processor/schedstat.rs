@@ -9,6 +9,7 @@ use common::collector::{Collector, Row, Scrape};
 use common::error::CollectError;
 use common::exposition::{Desc, Page};
 use common::fields::{Words, lines, parse_u64};
+use common::fuzzing::{Parser, eat};
 
 use crate::fs::KeptFile;
 use crate::kernel::MOST_CPUS;
@@ -84,6 +85,10 @@ fn parse_cpu(line: &[u8]) -> Option<Cpu> {
         timeslices: next()?,
     })
 }
+
+/// For the fuzzer.
+pub(in crate::collectors) const PARSER: Parser =
+    Parser::new("schedstat", |bytes| cpus(bytes).for_each(eat), b"version 17\ntimestamp 4\ncpu0 0 0 0 0 0 0 982341234567 12345678901 40123456\ndomain0 f 0 0\ncpu1 0 0 0 0 0 0 1 2 3\n");
 
 #[cfg(test)]
 mod tests {

@@ -16,6 +16,7 @@ use common::exposition::{Desc, Page};
 use common::fields::{Words, lines, parse_f64};
 use common::filter::Filter;
 use common::flags::Flag;
+use common::fuzzing::{Parser, eat};
 
 use crate::fs::{KeptAttr, KeptFile, read_file, sys_path};
 
@@ -357,6 +358,14 @@ fn parse_udev(text: &[u8]) -> Facts {
         ata_rotation_rate: number(b"ID_ATA_ROTATION_RATE_RPM"),
     }
 }
+
+/// For the fuzzer.
+pub(in crate::collectors) const PARSER: Parser =
+    Parser::new("diskstats", |bytes| lines(bytes).for_each(|(number, line)| eat(parse(number, line).is_ok())), b"   8       0 sda 412345 1203 33123456 190233 9123456 812344 312344556 4512345 0 3912344 4902345 12 0 4096 3 812345 199767\n   7 0 loop0 11 0 26 4 0 0 0 0 0 8 4\n");
+
+/// For the fuzzer.
+pub(in crate::collectors) const UDEV_PARSER: Parser =
+    Parser::new("udev", |bytes| eat(parse_udev(bytes)), b"S:disk/by-id/x\nE:ID_ATA=1\nE:ID_MODEL=EXAMPLE\nE:ID_SERIAL_SHORT=S1\nE:ID_ATA_ROTATION_RATE_RPM=7200\nE:DM_NAME=vg0-root\nE:ID_FS_USAGE=filesystem\n");
 
 #[cfg(test)]
 mod tests {

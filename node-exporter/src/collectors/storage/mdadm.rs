@@ -12,6 +12,7 @@ use common::collector::{Collector, Row, Scrape};
 use common::error::{BadField, CollectError, is_absent};
 use common::exposition::{Desc, Page};
 use common::fields::{Words, lines, parse_i64, parse_u64};
+use common::fuzzing::{Parser, eat};
 
 use crate::fs::{Devices, EntryKind, KeptAttr, KeptFile, sys_path};
 
@@ -288,6 +289,10 @@ fn pair_of(text: &[u8]) -> Option<(i64, i64)> {
 fn whole(text: &[u8]) -> Option<i64> {
     i64::try_from(parse_u64(text)?).ok()
 }
+
+/// For the fuzzer.
+pub(in crate::collectors) const PARSER: Parser =
+    Parser::new("mdstat", |bytes| parse(bytes).into_iter().for_each(eat), b"Personalities : [raid1] [raid6]\nmd127 : active (auto-read-only) raid1 sdc1[1](S) sdb1[0](F)\n      976630464 blocks super 1.2 [2/1] [_U]\n      [=>...................]  recovery =  8.5% (83123456/976630464) finish=71.2min speed=209123K/sec\n      bitmap: 1/8 pages [4KB], 65536KB chunk\n\nmd0 : inactive sdd[0]\n      1024 blocks\n        resync=DELAYED\nunused devices: <none>\n");
 
 #[cfg(test)]
 mod tests {

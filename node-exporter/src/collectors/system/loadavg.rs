@@ -9,6 +9,7 @@ use common::collector::{Collector, Row, Scrape};
 use common::error::{BadField, CollectError};
 use common::exposition::{Desc, Page};
 use common::fields::Words;
+use common::fuzzing::{Parser, eat};
 
 use crate::fs::KeptFile;
 
@@ -47,6 +48,10 @@ fn parse(text: &[u8]) -> Result<Load, BadField> {
     let mut words = Words::of(text);
     Ok(Load { one: words.f64("load1")?, five: words.f64("load5")?, fifteen: words.f64("load15")? })
 }
+
+/// For the fuzzer.
+pub(in crate::collectors) const PARSER: Parser =
+    Parser::new("loadavg", |bytes| eat(parse(bytes)), b"0.21 0.37 0.39 1/719 19737\n");
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,7 @@ use common::collector::{Collector, Row, Scrape};
 use common::error::{BadField, CollectError, is_absent};
 use common::exposition::{Desc, Page};
 use common::fields::{lines, parse_f64, parse_u64};
+use common::fuzzing::{Parser, eat};
 
 use crate::fs::plain::Watched;
 
@@ -246,6 +247,10 @@ fn midnight(date: &[u8]) -> Option<f64> {
     let days = year * 365 + leaps + lengths.iter().take(before).sum::<u64>() + day - 1;
     Some((days as f64 - 719_528.0) * 86_400.0)
 }
+
+/// For the fuzzer.
+pub(in crate::collectors) const PARSER: Parser =
+    Parser::new("os-release", |bytes| eat(parse(bytes)), b"PRETTY_NAME=\"Example Linux 12 (\\\"bookend\\\")\"\nID=example\nID_LIKE='debian x'\n# comment\nVERSION_ID=12.4\nVERSION=$'a\\u00e4\\x41'\nSUPPORT_END=2028-06-30\n");
 
 #[cfg(test)]
 mod tests {

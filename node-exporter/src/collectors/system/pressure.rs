@@ -10,6 +10,7 @@ use common::collector::{Collector, Row, Scrape};
 use common::error::{BadField, CollectError};
 use common::exposition::{Desc, Page};
 use common::fields::{Words, lines, parse_u64};
+use common::fuzzing::{Parser, eat};
 
 use crate::fs::KeptFile;
 
@@ -101,6 +102,13 @@ fn total_seconds(text: &[u8], word: &'static str) -> Result<f64, BadField> {
     // In two steps, as the Go exporter does: the last digits depend on it.
     Ok(microseconds as f64 / 1000.0 / 1000.0)
 }
+
+/// For the fuzzer.
+pub(in crate::collectors) const PARSER: Parser = Parser::new(
+    "pressure",
+    |bytes| eat(total_seconds(bytes, "full")),
+    b"some avg10=0.12 avg60=0.34 avg300=0.05 total=12345678\nfull avg10=0.00 avg60=0.01 avg300=0.00 total=345678\n",
+);
 
 #[cfg(test)]
 mod tests {

@@ -14,6 +14,7 @@ use common::collector::{Collector, Row, Scrape};
 use common::error::CollectError;
 use common::exposition::{Desc, Page};
 use common::fields::{Words, lines};
+use common::fuzzing::{Parser, eat};
 
 use crate::fs::{KeptAttr, read_attr, read_file};
 
@@ -119,6 +120,13 @@ fn current_mode(text: &[u8]) -> f64 {
         _ => DISABLED,
     }
 }
+
+/// For the fuzzer.
+pub(in crate::collectors) const PARSER: Parser = Parser::new(
+    "mounts and configuration of selinux",
+    |bytes| eat((mount_points(bytes), config_mode(bytes), current_mode(bytes))),
+    b"selinuxfs /sys/fs/selinux selinuxfs rw 0 0\nSELINUX=enforcing\n1",
+);
 
 #[cfg(test)]
 mod tests {

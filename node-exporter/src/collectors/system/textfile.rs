@@ -17,6 +17,7 @@ use common::collector::{Collector, Row, Scrape};
 use common::error::CollectError;
 use common::exposition::{Desc, Page};
 use common::flags::Flag;
+use common::fuzzing::{Parser, eat};
 
 use crate::fs::list_dir;
 use crate::fs::plain::{Stamp, Watched};
@@ -253,6 +254,10 @@ impl Plan {
         }
     }
 }
+
+/// For the fuzzer.
+pub(in crate::collectors) const PARSER: Parser =
+    Parser::new("text files", |bytes| eat(families::parse(bytes)), b"# HELP x A.\n# TYPE x histogram\nx_bucket{a=\"1\",le=\"1\"} 2\nx_bucket{a=\"1\",le=\"+Inf\"} 4\nx_sum{a=\"1\"} 3\nx_count{a=\"1\"} 4\ny{b=\"\"} 1\ny{a=\"\"} NaN\n# TYPE s summary\ns{quantile=\"0.5\"} 1\n");
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,156 @@
+//! What a scrape costs, over the fixture tree `node` and over this machine, beside the least it could cost.
+//!
+//! * `scrape`: the engine with all collectors that are on by default, and the program's own series: all that happens
+//!   between the request and the body of the answer.
+//! * `floor`: `pread` alone of every file the scrape keeps open, into one buffer. Listing directories, asking netlink
+//!   and statfs are not in it.
+//! * Allocations: counted over whole scrapes after the buffers have grown.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench stops when it cannot go on, and prints")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use common::app;
+use common::cli::{self, Parsed};
+use common::collector::Row;
+use common::exposition::{Format, Page};
+use common::instruments::Instruments;
+use common::scrape::{Answer, Engine, Request};
+use criterion::Criterion;
+use node_exporter::PROGRAM;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+static BYTES: AtomicU64 = AtomicU64::new(0);
+
+/// The system's allocator, counted.
+struct Counting;
+
+#[expect(unsafe_code, reason = "the only way to count allocations is to be the allocator; a bench's alone")]
+// SAFETY: every call is passed on to the system's allocator as it came; the counters allocate nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: the caller keeps the promises that `alloc` asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller got `pointer` from `alloc` above, thus from the system's allocator.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(size);
+        // SAFETY: as for `dealloc`; the caller answers for `size`.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+fn count(bytes: usize) {
+    ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+    BYTES.fetch_add(bytes as u64, Ordering::Relaxed);
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// An engine over a place, and the program's own instruments.
+struct Scraped {
+    engine: Engine,
+    instruments: Instruments,
+}
+
+impl Scraped {
+    /// `flags` as on the command line.
+    fn new(flags: &[String]) -> Self {
+        let line = std::iter::once("node-exporter".to_owned()).chain(flags.iter().cloned());
+        let parsed = cli::parse(PROGRAM.name, PROGRAM.about, &app::groups(&PROGRAM), line);
+        let Ok(Parsed::Run { args, .. }) = parsed else { unreachable!("bad flags: {flags:?}") };
+        let rows: Vec<&'static Row> = PROGRAM.rows.iter().copied().filter(|row| row.on).collect();
+        Self {
+            engine: Engine::new(PROGRAM.prefix, &rows, &Arc::new(args)).unwrap(),
+            instruments: Instruments::default(),
+        }
+    }
+
+    fn scrape(&self, gzip: bool) -> Answer {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let request = Request { only: None, deadline, format: Format::Text, gzip };
+        let own = |page: &mut Page| {
+            common::build_info::encode(PROGRAM.exporter, page);
+            self.instruments.encode(page);
+        };
+        self.engine.scrape(&request, own).unwrap()
+    }
+}
+
+/// The files below `roots` that this process has open now, opened once more.
+fn kept_files(roots: &[PathBuf]) -> Vec<File> {
+    let descriptors = fs::read_dir("/proc/self/fd").unwrap();
+    let paths = descriptors.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
+    let below = |path: &PathBuf| roots.iter().any(|root| path.starts_with(root)) && path.is_file();
+    paths.filter(below).filter_map(|path| File::open(path).ok()).collect()
+}
+
+fn read_all(files: &[File], buffer: &mut [u8]) -> usize {
+    let mut total = 0;
+    for file in files {
+        let mut at = 0;
+        while let Ok(n @ 1..) = file.read_at(buffer, at as u64) {
+            at += n;
+        }
+        total += at;
+    }
+    total
+}
+
+fn measure(c: &mut Criterion, place: &str, flags: &[String], roots: &[PathBuf]) {
+    let scraped = Scraped::new(flags);
+    for _ in 0..20 {
+        scraped.scrape(false);
+        scraped.scrape(true);
+    }
+    let sizes = (scraped.scrape(false).body.len(), scraped.scrape(true).body.len());
+    println!("{place}: {} bytes, {} compressed", sizes.0, sizes.1);
+    for (name, gzip) in [("plain", false), ("gzip", true)] {
+        const ROUNDS: u64 = 50;
+        let before = (ALLOCATIONS.load(Ordering::Relaxed), BYTES.load(Ordering::Relaxed));
+        for _ in 0..ROUNDS {
+            scraped.scrape(gzip);
+        }
+        let after = (ALLOCATIONS.load(Ordering::Relaxed), BYTES.load(Ordering::Relaxed));
+        let (allocations, bytes) = ((after.0 - before.0) / ROUNDS, (after.1 - before.1) / ROUNDS);
+        println!("{place}: {allocations} allocations of {bytes} bytes in all per {name} scrape");
+    }
+    let files = kept_files(roots);
+    println!("{place}: {} files kept open", files.len());
+    let mut group = c.benchmark_group(place);
+    group.bench_function("scrape", |b| b.iter(|| scraped.scrape(false)));
+    group.bench_function("scrape, gzip", |b| b.iter(|| scraped.scrape(true)));
+    let mut buffer = vec![0; 64 << 10];
+    group.bench_function("floor", |b| b.iter(|| read_all(&files, &mut buffer)));
+    group.finish();
+}
+
+fn main() {
+    node_exporter::fs::raise_descriptor_limit();
+    let mut criterion = Criterion::default().configure_from_args();
+    let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/node");
+    let tree_name = tree.to_str().unwrap();
+    let mut flags: Vec<String> =
+        [("path.procfs", "proc"), ("path.sysfs", "sys"), ("path.udev.data", "udev"), ("path.rootfs", "root")]
+            .iter()
+            .map(|(flag, folder)| format!("--{flag}={tree_name}/{folder}"))
+            .collect();
+    let more = fs::read_to_string(tree.join("flags")).unwrap();
+    flags.extend(more.lines().map(|flag| flag.replace("{tree}", tree_name)));
+    measure(&mut criterion, "node", &flags, std::slice::from_ref(&tree));
+    measure(&mut criterion, "live", &[], &[PathBuf::from("/proc"), PathBuf::from("/sys")]);
+    criterion.final_summary();
+}

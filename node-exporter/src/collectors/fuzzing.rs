@@ -1,0 +1,48 @@
+//! The parsers of the kernel's texts and messages as a table, for the fuzz target in `fuzz` and for the test below. No
+//! program calls any of this.
+
+pub use common::fuzzing::Parser;
+
+/// The parsers of this crate.
+pub static PARSERS: &[Parser] = &[
+    super::hardware::edac::PARSER,
+    super::hardware::hwmon::PARSER,
+    super::hardware::rapl::PARSER,
+    super::memory::meminfo::PARSER,
+    super::network::arp::PARSER,
+    super::network::conntrack::PARSER,
+    super::network::netdev::PARSER,
+    super::network::sockstat::PARSER,
+    super::network::softnet::PARSER,
+    super::network::udp_queues::PARSER,
+    super::processor::cpufreq::PARSER,
+    super::processor::schedstat::PARSER,
+    super::storage::diskstats::PARSER,
+    super::storage::diskstats::UDEV_PARSER,
+    super::storage::mdadm::PARSER,
+    super::system::loadavg::PARSER,
+    super::system::os::PARSER,
+    super::system::pressure::PARSER,
+    super::system::selinux::PARSER,
+    super::system::textfile::PARSER,
+    crate::kernel::cpuinfo::PARSER,
+    crate::kernel::ethtool::PARSER,
+    crate::kernel::mountinfo::PARSER,
+    crate::kernel::netlink::PARSER,
+    crate::kernel::proc_stat::CPU_LINES_PARSER,
+    crate::kernel::proc_stat::TOTALS_PARSER,
+    crate::kernel::rtnl::PARSER,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_parser_survives_garbage() {
+        for parser in PARSERS {
+            println!("{}", parser.name);
+            common::fuzzing::feed_garbage(parser);
+        }
+    }
+}
