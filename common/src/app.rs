@@ -22,7 +22,7 @@ use crate::http::{Service, router};
 use crate::instruments::Instruments;
 use crate::scrape::{Engine, Request};
 use crate::web::{self, Bound, Limits, WebConfigFile, systemd};
-use crate::{build_info, log};
+use crate::{build_info, log, memory};
 
 /// What makes a program this one.
 pub struct Program {
@@ -81,6 +81,7 @@ const COLLECTOR_FLAGS: &[Flag] =
 
 /// Runs `program` with the command line of this process.
 pub fn main(program: &'static Program) -> ExitCode {
+    memory::one_arena();
     match run(program, std::env::args_os().map(|word| word.to_string_lossy().into_owned())) {
         Ok(code) => code,
         Err(mistakes) => {
@@ -253,6 +254,7 @@ fn serve(service: &Arc<Service>, args: &Args) -> Result<ExitCode, Vec<ConfigErro
             tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
             tracing::info!("Stopping: running scrapes are finished first");
         };
+        memory::settle();
         web::serve(bound, router(Arc::clone(service)), config, Limits::default(), stop).await
     });
     // A collector that is stuck in the kernel does not hold up the end.

@@ -5,10 +5,10 @@ use flate2::{Compress, Compression, FlushCompress, Status};
 /// The cheapest level: on metric pages each higher one costs more CPU than the bytes it saves are worth
 /// (BENCHMARKS.md has the figures).
 const LEVEL: u32 = 1;
-/// 32 KiB, the window every gzip reader has.
-const WINDOW_BITS: u8 = 15;
+/// 8 KiB: lines repeat at once or not at all, and a wider window costs memory for next to nothing.
+const WINDOW_BITS: u8 = 13;
 
-/// A compressor and its state of about 300 KiB.
+/// A compressor and its state of about 200 KiB.
 pub struct Gzip {
     stream: Compress,
 }

@@ -21,6 +21,7 @@ pub mod http;
 pub mod instruments;
 mod landing;
 pub mod log;
+mod memory;
 pub mod negotiate;
 pub mod process;
 pub mod scrape;
