@@ -1,6 +1,6 @@
 //! The table of mounts.
 //!
-//! Format: kernel Documentation/filesystems/proc.rst, "/proc/<pid>/mountinfo".
+//! Format: kernel Documentation/filesystems/proc.rst, `/proc/<pid>/mountinfo`.
 
 use std::borrow::Cow;
 
