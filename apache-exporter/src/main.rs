@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use common::build_info;
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some("--version") {
+    if std::env::args().any(|word| word == "--version") {
         let text = build_info::version_text("apache_exporter", &common::host::Host::read().line());
         return match std::io::stdout().lock().write_all(text.as_bytes()) {
             Ok(()) => ExitCode::SUCCESS,

@@ -225,7 +225,7 @@ fn serve(service: &Arc<Service>, args: &Args) -> Result<ExitCode, Vec<ConfigErro
     };
     let bound: Vec<Bound> = match args.on("web.systemd-socket") {
         true => systemd::sockets(),
-        false => web::bind(args.list("web.listen-address")),
+        false => web::bind(&args.list("web.listen-address")),
     }
     .map_err(|e| fail(&e))?;
     tracing::info!(

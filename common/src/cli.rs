@@ -47,8 +47,9 @@ pub fn parse(
 ) -> Result<Parsed, Vec<ConfigError>> {
     let line = expand_files(line).map_err(|e| vec![e])?;
     let flags: Vec<&'static Flag> = groups.iter().flat_map(|group| group.flags.iter().copied()).collect();
-    let matches = match command(program, about, groups).try_get_matches_from(line) {
-        Ok(matches) => matches,
+    let typed = match command(program, about, groups).try_get_matches_from(line) {
+        Ok(matches) if matches.get_flag("version") => return Ok(Parsed::Version),
+        Ok(matches) => typed(&flags, &matches),
         Err(e) => {
             return match e.kind() {
                 ErrorKind::DisplayHelp => Ok(Parsed::Help(e.to_string())),
@@ -56,10 +57,8 @@ pub fn parse(
             };
         }
     };
-    if matches.get_flag("version") {
-        return Ok(Parsed::Version);
-    }
-    values(&flags, &matches)
+    // clap is done here and its memory free, all of it, before anything is made that stays.
+    values(&flags, typed)
 }
 
 fn command(program: &'static str, about: &'static str, groups: &[Group<'static>]) -> Command {
@@ -122,37 +121,54 @@ fn no_name(name: &'static str) -> &'static str {
     names.entry(name).or_insert_with(|| Box::leak(format!("no-{name}").into_boxed_str()))
 }
 
-fn values(flags: &[&'static Flag], matches: &ArgMatches) -> Result<Parsed, Vec<ConfigError>> {
+/// What was typed for one flag.
+struct Typed {
+    flag: &'static Flag,
+    /// A switch: typed as it is, typed with `no-`.
+    switched: (bool, bool),
+    values: Vec<String>,
+}
+
+fn typed(flags: &[&'static Flag], matches: &ArgMatches) -> Vec<Typed> {
+    let of = |&flag: &&'static Flag| match flag.takes {
+        Takes::Switch { .. } => {
+            let switched = (matches.get_flag(flag.name), matches.get_flag(no_name(flag.name)));
+            (switched != (false, false)).then_some(Typed { flag, switched, values: Vec::new() })
+        }
+        _ => {
+            let values = matches.get_many::<String>(flag.name)?.cloned().collect();
+            Some(Typed { flag, switched: (false, false), values })
+        }
+    };
+    flags.iter().filter_map(of).collect()
+}
+
+fn values(flags: &[&'static Flag], all: Vec<Typed>) -> Result<Parsed, Vec<ConfigError>> {
     let mut args = Args::defaults(flags.iter().copied());
     let (mut mistakes, mut warnings) = (Vec::new(), Vec::new());
-    for flag in flags {
+    let names: Vec<&str> = all.iter().map(|typed| typed.flag.name).collect();
+    for Typed { flag, switched, values } in all {
         if let Takes::Switch { .. } = flag.takes {
-            match (matches.get_flag(flag.name), matches.get_flag(no_name(flag.name))) {
+            match switched {
                 (true, true) => mistakes.push(ConfigError::new(format!("flag '{}' cannot be repeated", flag.name))),
-                (false, false) => {}
                 (on, _) => args.set(flag.name, Vec::new(), on),
             }
             continue;
         }
-        let Some(typed) = matches.get_many::<String>(flag.name) else { continue };
-        let checked: Vec<_> = typed.map(|value| check_value(flag, value)).collect();
         let mut good = Vec::new();
-        for value in checked {
-            match value {
+        for value in values {
+            match check_value(flag, &value) {
                 Ok(value) => good.push(value),
                 Err(mistake) => mistakes.push(mistake),
             }
         }
         match flag.alias_of {
-            Some(target) if args.given(target) => {
+            Some(target) if names.contains(&target) => {
                 mistakes.push(ConfigError::new(format!("--{} and --{target}: give one of them, not both", flag.name)));
             }
             Some(target) => {
                 warnings.push(format!("--{} is an old name: use --{target}", flag.name));
                 args.set(target, good, true);
-            }
-            None if flags.iter().any(|alias| alias.alias_of == Some(flag.name)) && args.given(flag.name) => {
-                mistakes.push(ConfigError::new(format!("--{} and its old name: give one of them", flag.name)));
             }
             None => args.set(flag.name, good, true),
         }

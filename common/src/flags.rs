@@ -108,6 +108,8 @@ impl Flag {
 }
 
 /// The values of all flags: what was typed, else the defaults.
+///
+/// Lives as long as the program, so it holds no copies of the defaults.
 #[derive(Clone, Debug, Default)]
 pub struct Args {
     values: HashMap<&'static str, Value>,
@@ -115,26 +117,24 @@ pub struct Args {
 
 #[derive(Clone, Debug)]
 struct Value {
-    texts: Vec<String>,
+    default: &'static str,
     on: bool,
-    given: bool,
+    typed: Option<Vec<String>>,
 }
 
 impl Args {
     /// The defaults of `flags`, nothing typed.
     pub fn defaults<'f>(flags: impl IntoIterator<Item = &'f Flag>) -> Self {
-        let mut args = Self::default();
-        for flag in flags {
-            let texts = if flag.default.is_empty() { Vec::new() } else { vec![flag.default.to_owned()] };
+        let value = |flag: &Flag| {
             let on = matches!(flag.takes, Takes::Switch { on: true });
-            args.values.insert(flag.name, Value { texts, on, given: false });
-        }
-        args
+            (flag.name, Value { default: flag.default, on, typed: None })
+        };
+        Self { values: flags.into_iter().map(value).collect() }
     }
 
     /// Sets a flag as if it had been typed: a switch to `on` or off, any other flag to its values.
     pub fn set(&mut self, name: &'static str, texts: Vec<String>, on: bool) {
-        self.values.insert(name, Value { texts, on, given: true });
+        self.values.insert(name, Value { default: "", on, typed: Some(texts) });
     }
 
     fn value(&self, name: &str) -> Option<&Value> {
@@ -145,7 +145,7 @@ impl Args {
 
     /// Whether the flag, or its `--no-` form, was typed.
     pub fn given(&self, name: &str) -> bool {
-        self.value(name).is_some_and(|value| value.given)
+        self.value(name).is_some_and(|value| value.typed.is_some())
     }
 
     /// The state of a switch.
@@ -160,12 +160,19 @@ impl Args {
 
     /// The value of a flag that takes one; empty when there is none.
     pub fn text(&self, name: &str) -> &str {
-        self.list(name).last().map_or("", String::as_str)
+        self.value(name).map_or("", |value| match &value.typed {
+            Some(typed) => typed.last().map_or("", String::as_str),
+            None => value.default,
+        })
     }
 
-    /// The values of a repeatable flag.
-    pub fn list(&self, name: &str) -> &[String] {
-        self.value(name).map_or(&[], |value| &value.texts)
+    /// The values of a repeatable flag; its default, if there is one, when it was not typed.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        self.value(name).map_or_else(Vec::new, |value| match &value.typed {
+            Some(typed) => typed.clone(),
+            None if value.default.is_empty() => Vec::new(),
+            None => vec![value.default.to_owned()],
+        })
     }
 
     /// The value of a whole number, checked when the command line was read.

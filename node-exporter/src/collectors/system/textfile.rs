@@ -38,7 +38,7 @@ const FLAGS: &[Flag] = &[Flag::text(
 pub(in crate::collectors) const ROW: Row = Row {
     yields: true,
     ..Row::on("textfile", "metrics that others write into *.prom files", FLAGS, |args| {
-        Ok(Box::new(Textfile::new(args.list("collector.textfile.directory"))))
+        Ok(Box::new(Textfile::new(&args.list("collector.textfile.directory"))))
     })
 };
 
