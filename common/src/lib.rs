@@ -26,3 +26,4 @@ pub mod negotiate;
 pub mod process;
 pub mod scrape;
 pub mod web;
+pub mod yaml;

@@ -131,13 +131,10 @@ impl KeptFile {
 
 fn pread_whole(fd: &OwnedFd, text: &mut Vec<u8>) -> io::Result<()> {
     text.clear();
-    if text.capacity() == 0 {
-        text.reserve(4096);
-    }
     loop {
-        if text.capacity() - text.len() < 512 {
-            // Small steps: the files have a fixed size per host, so this ends after the first scrapes.
-            text.reserve_exact(text.len().max(4096));
+        if text.capacity() - text.len() < 64 {
+            // From small to twice as much: each file has its size on a host, so this ends after the first scrape.
+            text.reserve_exact(text.len().max(256));
         }
         let at = text.len() as u64;
         match rustix::io::pread(fd, rustix::buffer::spare_capacity(text), at) {

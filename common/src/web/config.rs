@@ -10,6 +10,8 @@
 mod duration;
 mod wire;
 
+use wire::Spanned;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -17,7 +19,6 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
-use serde_saphyr::Spanned;
 
 /// What the file says, every rule checked.
 #[derive(Debug, Clone, Default)]
@@ -246,7 +247,7 @@ impl Mistake {
     }
 
     fn at<T>(value: &Spanned<T>, key: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::new(value.referenced.line(), key, what)
+        Self::new(value.line, key, what)
     }
 }
 
@@ -267,10 +268,10 @@ pub fn parse(file: &Path, text: &str) -> Result<WebConfig, WebConfigError> {
 fn resolve(wire: wire::File, directory: &Path) -> Result<WebConfig, Mistake> {
     let mut warnings = Vec::new();
     let tls = wire.tls_server_config.map(|tls| resolve_tls(tls, directory, &mut warnings)).transpose()?.flatten();
-    let http = wire.http_server_config.unwrap_or_default();
-    let headers = resolve_headers(http.headers.unwrap_or_default())?;
-    let users = resolve_users(wire.basic_auth_users.unwrap_or_default())?;
-    let rate_limit = resolve_rate(wire.rate_limit.unwrap_or_default())?;
+    let http = wire.http_server_config;
+    let headers = resolve_headers(http.headers)?;
+    let users = resolve_users(wire.basic_auth_users)?;
+    let rate_limit = resolve_rate(wire.rate_limit)?;
     Ok(WebConfig { tls, http2: http.http2.unwrap_or(true), headers, users, rate_limit, warnings })
 }
 
@@ -280,7 +281,7 @@ fn resolve_tls(wire: wire::Tls, directory: &Path, warnings: &mut Vec<String>) ->
         ["tls_server_config.key", "tls_server_config.key_file"],
     );
     let ca_keys = ["tls_server_config.client_ca", "tls_server_config.client_ca_file"];
-    let auth_line = wire.client_auth_type.as_ref().map_or(0, |name| name.referenced.line());
+    let auth_line = wire.client_auth_type.as_ref().map_or(0, |name| name.line);
     let client_auth = match &wire.client_auth_type {
         Some(name) if !name.value.is_empty() => pick(name, "tls_server_config.client_auth_type", ClientAuth::NAMES)?,
         _ => ClientAuth::NoClientCert,
@@ -313,18 +314,18 @@ fn resolve_tls(wire: wire::Tls, directory: &Path, warnings: &mut Vec<String>) ->
         }
         _ => {}
     }
-    let client_allowed_sans = wire.client_allowed_sans.unwrap_or_default();
+    let client_allowed_sans = wire.client_allowed_sans;
     if !client_allowed_sans.is_empty() && client_auth != ClientAuth::RequireAndVerifyClientCert {
         warnings.push("client_allowed_sans protects only with client_auth_type RequireAndVerifyClientCert".into());
     }
     let (tls12, tls13) = versions(wire.min_version, wire.max_version, warnings)?;
-    let suites_line = wire.cipher_suites.as_ref().and_then(|list| list.first()).map_or(0, |s| s.referenced.line());
-    let cipher_suites = suites(wire.cipher_suites.unwrap_or_default(), warnings)?;
+    let suites_line = wire.cipher_suites.first().map_or(0, |s| s.line);
+    let cipher_suites = suites(wire.cipher_suites, warnings)?;
     if tls12 && !tls13 && cipher_suites.as_ref().is_some_and(Vec::is_empty) {
         let what = "expected one of the suites available for TLS 1.2 when max_version is TLS12";
         return Err(Mistake::new(suites_line, "tls_server_config.cipher_suites", what));
     }
-    let curves = curves(wire.curve_preferences.unwrap_or_default(), warnings)?;
+    let curves = curves(wire.curve_preferences, warnings)?;
     let prefer_server_order = wire.prefer_server_cipher_suites.unwrap_or(true);
     Ok(Some(TlsSettings {
         cert,
@@ -353,12 +354,10 @@ fn pem(
         (Some(_), Some(file)) => {
             Err(Mistake::at(&file, file_key, format!("expected either this or {inline_key}, found both")))
         }
-        (Some(text), None) => {
-            Ok(Some(Pem { line: text.referenced.line(), source: PemSource::Inline(text.value), key: inline_key }))
-        }
+        (Some(text), None) => Ok(Some(Pem { line: text.line, source: PemSource::Inline(text.value), key: inline_key })),
         (None, Some(name)) => {
             let path = directory.join(&name.value);
-            Ok(Some(Pem { source: PemSource::File(path), key: file_key, line: name.referenced.line() }))
+            Ok(Some(Pem { source: PemSource::File(path), key: file_key, line: name.line }))
         }
         (None, None) => Ok(None),
     }
@@ -462,7 +461,7 @@ const CURVES: &[(&str, Option<Curve>)] = &[
 
 fn curves(names: Vec<Spanned<String>>, warnings: &mut Vec<String>) -> Result<Option<Vec<Curve>>, Mistake> {
     let key = "tls_server_config.curve_preferences";
-    let Some(line) = names.first().map(|name| name.referenced.line()) else {
+    let Some(line) = names.first().map(|name| name.line) else {
         return Ok(None);
     };
     let chosen = names.iter().map(|name| pick(name, key, CURVES)).collect::<Result<Vec<_>, _>>()?;
@@ -489,7 +488,7 @@ const HEADERS: &[(&str, &[&str])] = &[
     ("Content-Security-Policy", &[]),
 ];
 
-fn resolve_headers(wire: BTreeMap<String, Spanned<String>>) -> Result<HeaderMap, Mistake> {
+fn resolve_headers(wire: Vec<(String, Spanned<String>)>) -> Result<HeaderMap, Mistake> {
     let mut headers = HeaderMap::new();
     for (name, value) in wire {
         let key = format!("http_server_config.headers.{name}");
@@ -511,14 +510,14 @@ fn resolve_headers(wire: BTreeMap<String, Spanned<String>>) -> Result<HeaderMap,
     Ok(headers)
 }
 
-fn resolve_users(wire: BTreeMap<String, Spanned<wire::Secret>>) -> Result<BTreeMap<String, PasswordHash>, Mistake> {
+fn resolve_users(wire: Vec<(String, Spanned<String>)>) -> Result<BTreeMap<String, PasswordHash>, Mistake> {
     let mut users = BTreeMap::new();
     for (name, hash) in wire {
         let key = format!("basic_auth_users.{name}");
         if name.contains(':') {
             return Err(Mistake::at(&hash, key, "expected a user name without a colon (RFC 7617)"));
         }
-        match hash.value.0.parse() {
+        match hash.value.parse() {
             Ok(checked) => users.insert(name, checked),
             Err(expected) => return Err(Mistake::at(&hash, key, format!("expected {expected}"))),
         };
@@ -540,7 +539,7 @@ fn resolve_rate(wire: wire::Rate) -> Result<Option<RateLimit>, Mistake> {
     match wire.burst {
         Some(burst) if burst.value > 0 => Ok(Some(RateLimit { interval: time, burst: burst.value })),
         _ => {
-            let line = wire.burst.map_or(interval.referenced.line(), |burst| burst.referenced.line());
+            let line = wire.burst.map_or(interval.line, |burst| burst.line);
             Err(Mistake::new(line, "rate_limit.burst", "expected at least 1 with an interval: 0 refuses every request"))
         }
     }

@@ -38,8 +38,8 @@ fn yaml_mistakes() {
         "1: unknown key \"nonsense\", expected one of basic_auth_users, http_server_config, rate_limit, tls_server_config",
     );
     bad("rate_limit:\n  brust: 1\n", "2: unknown key \"brust\", expected one of burst, interval");
-    bad("http_server_config:\n  http2: maybe\n", "2: http2: expected boolean");
-    bad("basic_auth_users: secret\n", "1: basic_auth_users: expected mapping start");
+    bad("http_server_config:\n  http2: maybe\n", "2: http2: expected true or false");
+    bad("basic_auth_users: secret\n", "1: basic_auth_users: expected keys and values");
     let cut = parse(Path::new("w.yml"), "tls_server_config: {cert: \"secret").unwrap_err().to_string();
     assert!(cut.starts_with("w.yml:") && !cut.contains("secret"), "{cut}");
     bad("rate_limit: {}\nrate_limit: {}\n", "2: rate_limit: key \"rate_limit\" is given twice");
@@ -205,7 +205,7 @@ fn rate() {
         "rate_limit:\n  interval: 5s\n",
         "2: rate_limit.burst: expected at least 1 with an interval: 0 refuses every request",
     );
-    bad("rate_limit:\n  interval: 5s\n  burst: -1\n", "3: burst: expected u32");
+    bad("rate_limit:\n  interval: 5s\n  burst: -1\n", "3: burst: expected a whole number, 0 or more");
 }
 
 #[test]

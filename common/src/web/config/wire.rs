@@ -1,101 +1,168 @@
-//! The words of the file as serde reads them, and its complaints in our wording.
-
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
-use serde_saphyr::{Error, Options, Spanned};
+//! The words of the file, before anybody has asked whether they make sense.
 
 use super::Mistake;
+use crate::yaml::{self, Node, YamlError};
 
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
+/// A value and its line in the file.
+#[derive(Default)]
+pub(super) struct Spanned<T> {
+    pub(super) value: T,
+    /// Line number from 1.
+    pub(super) line: u64,
+}
+
+type Text = Option<Spanned<String>>;
+/// Keys and their values in the order of the file.
+type Pairs = Vec<(String, Spanned<String>)>;
+
+#[derive(Default)]
 pub(super) struct File {
     pub(super) tls_server_config: Option<Tls>,
-    pub(super) http_server_config: Option<Http>,
-    pub(super) basic_auth_users: Option<BTreeMap<String, Spanned<Secret>>>,
-    pub(super) rate_limit: Option<Rate>,
+    pub(super) http_server_config: Http,
+    pub(super) basic_auth_users: Pairs,
+    pub(super) rate_limit: Rate,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
 pub(super) struct Tls {
-    pub(super) cert: Option<Spanned<String>>,
-    pub(super) key: Option<Spanned<String>>,
-    pub(super) client_ca: Option<Spanned<String>>,
-    pub(super) cert_file: Option<Spanned<String>>,
-    pub(super) key_file: Option<Spanned<String>>,
-    pub(super) client_ca_file: Option<Spanned<String>>,
-    pub(super) client_auth_type: Option<Spanned<String>>,
-    pub(super) client_allowed_sans: Option<Vec<String>>,
-    pub(super) min_version: Option<Spanned<String>>,
-    pub(super) max_version: Option<Spanned<String>>,
-    pub(super) cipher_suites: Option<Vec<Spanned<String>>>,
+    pub(super) cert: Text,
+    pub(super) key: Text,
+    pub(super) client_ca: Text,
+    pub(super) cert_file: Text,
+    pub(super) key_file: Text,
+    pub(super) client_ca_file: Text,
+    pub(super) client_auth_type: Text,
+    pub(super) client_allowed_sans: Vec<String>,
+    pub(super) min_version: Text,
+    pub(super) max_version: Text,
+    pub(super) cipher_suites: Vec<Spanned<String>>,
     pub(super) prefer_server_cipher_suites: Option<bool>,
-    pub(super) curve_preferences: Option<Vec<Spanned<String>>>,
+    pub(super) curve_preferences: Vec<Spanned<String>>,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
 pub(super) struct Http {
     pub(super) http2: Option<bool>,
-    pub(super) headers: Option<BTreeMap<String, Spanned<String>>>,
+    pub(super) headers: Pairs,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
 pub(super) struct Rate {
-    pub(super) interval: Option<Spanned<String>>,
+    pub(super) interval: Text,
     pub(super) burst: Option<Spanned<u32>>,
 }
 
-/// A text without Debug, so that it cannot reach a log by accident.
-#[derive(Deserialize)]
-pub(super) struct Secret(pub(super) String);
-
 /// Reads the YAML; an empty document is an empty file.
 pub(super) fn read(text: &str) -> Result<File, Mistake> {
-    let mut options = Options::default();
-    // A snippet would print the lines around a mistake, and these may hold keys and hashes.
-    options.with_snippet = false;
-    serde_saphyr::from_str_with_options::<Option<File>>(text, options)
-        .map(Option::unwrap_or_default)
-        .map_err(|e| in_our_words(&e, text))
+    file(text).map_err(|YamlError { line, key, what }| Mistake::new(line, key, what))
 }
 
-/// Values are left out of every message here: the one in the wrong place may be a key or a hash.
-fn in_our_words(error: &Error, text: &str) -> Mistake {
-    let what = match error.without_snippet() {
-        Error::SerdeUnknownField { field, expected, .. } => {
-            let mut expected = expected.clone();
-            expected.sort_unstable();
-            format!("unknown key {field:?}, expected one of {}", expected.join(", "))
+fn file(text: &str) -> Result<File, YamlError> {
+    let mut file = File::default();
+    for (key, line, node) in yaml::parse(text)?.into_map("")? {
+        match key.as_str() {
+            "tls_server_config" if matches!(node.value, yaml::Value::Null) => {}
+            "tls_server_config" => file.tls_server_config = Some(tls(node)?),
+            "http_server_config" => file.http_server_config = http(node)?,
+            "basic_auth_users" => file.basic_auth_users = pairs(node, &key)?,
+            "rate_limit" => file.rate_limit = rate(node)?,
+            _ => {
+                let known = ["basic_auth_users", "http_server_config", "rate_limit", "tls_server_config"];
+                return Err(unknown(&key, line, &known));
+            }
         }
-        Error::SerdeInvalidType { expected, .. } | Error::SerdeInvalidValue { expected, .. } => {
-            format!("expected {}", plain(expected))
+    }
+    Ok(file)
+}
+
+fn tls(node: Node) -> Result<Tls, YamlError> {
+    let mut tls = Tls::default();
+    for (key, line, node) in node.into_map("tls_server_config")? {
+        match key.as_str() {
+            "cert" => tls.cert = text(node, &key)?,
+            "cert_file" => tls.cert_file = text(node, &key)?,
+            "cipher_suites" => tls.cipher_suites = list(node, &key)?,
+            "client_allowed_sans" => {
+                tls.client_allowed_sans = list(node, &key)?.into_iter().map(|name| name.value).collect();
+            }
+            "client_auth_type" => tls.client_auth_type = text(node, &key)?,
+            "client_ca" => tls.client_ca = text(node, &key)?,
+            "client_ca_file" => tls.client_ca_file = text(node, &key)?,
+            "curve_preferences" => tls.curve_preferences = list(node, &key)?,
+            "key" => tls.key = text(node, &key)?,
+            "key_file" => tls.key_file = text(node, &key)?,
+            "max_version" => tls.max_version = text(node, &key)?,
+            "min_version" => tls.min_version = text(node, &key)?,
+            "prefer_server_cipher_suites" => tls.prefer_server_cipher_suites = node.into_bool(&key)?,
+            _ => {
+                let known = [
+                    "cert",
+                    "cert_file",
+                    "cipher_suites",
+                    "client_allowed_sans",
+                    "client_auth_type",
+                    "client_ca",
+                    "client_ca_file",
+                    "curve_preferences",
+                    "key",
+                    "key_file",
+                    "max_version",
+                    "min_version",
+                    "prefer_server_cipher_suites",
+                ];
+                return Err(unknown(&key, line, &known));
+            }
         }
-        Error::Unexpected { expected, .. } => format!("expected {expected}"),
-        Error::InvalidScalar { ty, .. } => format!("expected {}", plain(ty)),
-        Error::DuplicateMappingKey { key: Some(key), .. } => format!("key {key:?} is given twice"),
-        Error::DuplicateMappingKey { .. } => "a key is given twice".into(),
-        Error::NullIntoString { .. } => "expected text, found nothing".into(),
-        Error::MultipleDocuments { .. } => "expected one YAML document, found several".into(),
-        Error::Eof { .. } => "the text ends too early".into(),
-        _ => "expected valid YAML".into(),
+    }
+    Ok(tls)
+}
+
+fn http(node: Node) -> Result<Http, YamlError> {
+    let mut http = Http::default();
+    for (key, line, node) in node.into_map("http_server_config")? {
+        match key.as_str() {
+            "http2" => http.http2 = node.into_bool(&key)?,
+            "headers" => http.headers = pairs(node, &key)?,
+            _ => return Err(unknown(&key, line, &["headers", "http2"])),
+        }
+    }
+    Ok(http)
+}
+
+fn rate(node: Node) -> Result<Rate, YamlError> {
+    let mut rate = Rate::default();
+    for (key, line, node) in node.into_map("rate_limit")? {
+        let at = node.line;
+        match key.as_str() {
+            "interval" => rate.interval = text(node, &key)?,
+            "burst" => rate.burst = node.into_u32(&key)?.map(|value| Spanned { value, line: at }),
+            _ => return Err(unknown(&key, line, &["burst", "interval"])),
+        }
+    }
+    Ok(rate)
+}
+
+fn text(node: Node, key: &str) -> Result<Text, YamlError> {
+    let line = node.line;
+    Ok(node.into_text(key)?.map(|value| Spanned { value, line }))
+}
+
+fn list(node: Node, key: &str) -> Result<Vec<Spanned<String>>, YamlError> {
+    let some = |item: Node| {
+        let line = item.line;
+        text(item, key)?.ok_or_else(|| YamlError::new(line, key, "expected text, found nothing"))
     };
-    let line = error.location().map_or(0, |location| location.line());
-    let key = usize::try_from(line).ok().and_then(|n| text.lines().nth(n.checked_sub(1)?)).map_or("", key_of);
-    // An unknown key is in the message already.
-    let key = if matches!(error.without_snippet(), Error::SerdeUnknownField { .. }) { "" } else { key };
-    Mistake::new(line, key, what)
+    node.into_list(key)?.into_iter().map(some).collect()
 }
 
-/// serde says `struct Tls` where the file's author thinks of a section.
-fn plain(expected: &str) -> &str {
-    if expected.starts_with("struct ") { "a section of keys and values" } else { expected }
+fn pairs(node: Node, key: &str) -> Result<Pairs, YamlError> {
+    let some = |(name, line, node): (String, u64, Node)| {
+        let value = text(node, &name)?.ok_or_else(|| YamlError::new(line, &name, "expected text, found nothing"))?;
+        Ok((name, value))
+    };
+    node.into_map(key)?.into_iter().map(some).collect()
 }
 
-/// The key a line starts with, or nothing.
-fn key_of(line: &str) -> &str {
-    let is_key = |key: &&str| !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
-    line.split_once(':').map(|(key, _)| key.trim()).filter(is_key).unwrap_or("")
+fn unknown(key: &str, line: u64, known: &[&str]) -> YamlError {
+    YamlError::new(line, "", format!("unknown key {key:?}, expected one of {}", known.join(", ")))
 }
