@@ -94,6 +94,18 @@ pub fn main(program: &'static Program) -> ExitCode {
     }
 }
 
+/// Stands in for the `main` of a program that is still to come: it knows its version, and fails at anything else.
+pub fn not_built_yet(name: &str, what: &str) -> ExitCode {
+    if std::env::args().any(|word| word == "--version") {
+        return print(build_info::version_text(&format!("{name}_exporter"), &Host::read().line()).as_bytes());
+    }
+    let version = build_info::VERSION;
+    let mut stderr = std::io::stderr().lock();
+    let _reader_gone =
+        writeln!(stderr, "{name}-exporter: error: not part of version {version} yet; it will export {what}");
+    ExitCode::FAILURE
+}
+
 fn run(program: &'static Program, line: impl Iterator<Item = String>) -> Result<ExitCode, Vec<ConfigError>> {
     let groups = groups(program);
     let (args, warnings) = match cli::parse(program.name, program.about, &groups, line) {
