@@ -48,18 +48,12 @@ fn bits(attr: &mut KeptAttr) -> Result<f64, CollectError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::page_of;
-
-    #[track_caller]
-    fn check(tree: &[(&str, &str)], want: &[&str], want_faults: &[&str]) {
-        let (page, faults) = page_of(&ROW, tree, &[]);
-        assert_eq!(page.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>(), want);
-        assert_eq!(faults, want_faults);
-    }
+    use crate::testing::check;
 
     #[test]
     fn good() {
         check(
+            &ROW,
             &[("proc/sys/kernel/random/entropy_avail", "1337\n"), ("proc/sys/kernel/random/poolsize", "4096\n")],
             &["node_entropy_available_bits 1337", "node_entropy_pool_size_bits 4096"],
             &[],
@@ -69,6 +63,7 @@ mod tests {
     #[test]
     fn cut_short() {
         check(
+            &ROW,
             &[("proc/sys/kernel/random/poolsize", "256")],
             &["node_entropy_pool_size_bits 256"],
             &["proc/sys/kernel/random/entropy_avail: No such file or directory (os error 2)"],
@@ -78,6 +73,7 @@ mod tests {
     #[test]
     fn garbage() {
         check(
+            &ROW,
             &[("proc/sys/kernel/random/entropy_avail", "2 5\n"), ("proc/sys/kernel/random/poolsize", "\n")],
             &[],
             &[

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::*;
-use crate::rig::Rig;
+use crate::rig::{Rig, text_of};
 
 const TREE: &[(&str, &str)] = &[
     ("sys/class/net/bonding_masters", "bond0\n"),
@@ -96,10 +96,7 @@ fn netlink_and_files_agree() {
         let mut page = Page::default();
         devices.encode(false, false, &mut page);
         page.finish();
-        let mut text = Vec::new();
-        common::exposition::Merge::default()
-            .write(&[&page], common::exposition::Format::Text, &mut |piece| text.extend_from_slice(piece));
-        String::from_utf8(text).unwrap()
+        text_of(&page)
     };
     assert_eq!(text(&mut fast), text(&mut slow));
 }

@@ -71,10 +71,7 @@ impl Rig {
         let result = self.collector.update(&mut cx, &mut page);
         let took = started.elapsed();
         page.finish();
-        let mut text = Vec::new();
-        common::exposition::Merge::default()
-            .write(&[&page], common::exposition::Format::Text, &mut |piece| text.extend_from_slice(piece));
-        let mut text = crate::rig::samples_of(&String::from_utf8(text).unwrap());
+        let mut text = crate::rig::samples_of(&crate::rig::text_of(&page));
         let root = format!("{}/", self.dir.path().display());
         for problem in cx.faults().iter().map(ToString::to_string).chain(result.err().map(|e| e.to_string())) {
             text.push_str(&format!("! {}\n", problem.replace(&root, "")));
