@@ -7,7 +7,7 @@
 //!   read.
 
 use common::collector::{Collector, Row, Scrape};
-use common::error::{BadField, CollectError};
+use common::error::CollectError;
 use common::exposition::{Desc, Page};
 use common::fields::parse_u64;
 
@@ -31,18 +31,12 @@ struct Entropy {
 impl Collector for Entropy {
     fn update(&mut self, cx: &mut Scrape, page: &mut Page) -> Result<(), CollectError> {
         for (desc, attr) in [(&AVAILABLE, &mut self.available), (&POOL_SIZE, &mut self.pool_size)] {
-            if let Some(bits) = cx.ok(bits(attr)) {
-                page.sample::<&str>(desc, &[], bits);
+            if let Some(bits) = cx.ok(attr.number("bits", parse_u64)) {
+                page.sample::<&str>(desc, &[], bits as f64);
             }
         }
         Ok(())
     }
-}
-
-fn bits(attr: &mut KeptAttr) -> Result<f64, CollectError> {
-    let text = attr.read().map_err(|e| CollectError::io(attr.path(), e))?;
-    let bits = parse_u64(text.text()).ok_or_else(|| BadField::new(1, "bits", "a whole number", text.text()));
-    Ok(bits.map_err(|bad| bad.in_file(attr.path()))? as f64)
 }
 
 #[cfg(test)]

@@ -131,6 +131,7 @@ pub(in crate::collectors) const PARSER: Parser = Parser::new(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rig::text_of;
 
     #[test]
     fn good() {
@@ -153,7 +154,6 @@ mod tests {
 
     #[test]
     fn modes_only_when_on() {
-        use crate::rig::text_of;
         let text = |modes| {
             let mut page = Page::default();
             encode(modes, &mut page);

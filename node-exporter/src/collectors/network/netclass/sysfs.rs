@@ -1,18 +1,17 @@
 //! The slow way, which always works: every attribute from its file in sysfs.
 
 use std::ffi::OsStr;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use common::collector::Scrape;
-use common::error::{CollectError, is_absent, is_denied};
+use common::error::{CollectError, is_denied};
 use common::fields::parse_auto;
 use common::filter::Filter;
 
 use super::devices::{Devices, set};
 use super::{NUMBERS, Number};
-use crate::fs::{Attr, EntryKind, KeptDir, is_dir, read_attr};
+use crate::fs::{Attr, EntryKind, KeptDir, is_dir, is_silence, read_attr};
 
 /// The attributes as files, each opened and read at each scrape.
 pub(super) struct Files {
@@ -73,9 +72,4 @@ fn read_tolerantly(dir: &Path, attribute: &str, cx: &mut Scrape) -> Option<Attr>
             None
         }
     }
-}
-
-/// How the kernel says that an interface has no such property, has it not now, or is gone.
-fn is_silence(e: &io::Error) -> bool {
-    is_absent(e) || is_denied(e) || e.raw_os_error() == Some(libc::EINVAL)
 }
