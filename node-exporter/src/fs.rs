@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::error::{CollectError, is_absent};
+use common::error::{BadField, CollectError, is_absent, is_denied};
 use common::flags::{Args, Flag};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, RawDir, SeekFrom};
@@ -177,6 +177,17 @@ impl Attr {
     pub fn text(&self) -> &[u8] {
         self.bytes.get(self.start..self.end).unwrap_or_default()
     }
+
+    /// The text as a number of what `field` names, or what is wrong with the file at `path`, which this was read from.
+    pub fn number<T>(
+        &self,
+        path: &Path,
+        field: &'static str,
+        parse: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Result<T, CollectError> {
+        let text = self.text();
+        parse(text).ok_or_else(|| BadField::new(1, field, "a whole number", text).in_file(path))
+    }
 }
 
 impl AsRef<[u8]> for Attr {
@@ -216,12 +227,27 @@ impl KeptAttr {
         self.fd = Kept::new(fd).ok();
         Ok(attr)
     }
+
+    /// Reads the attribute and gives its number, as [`Attr::number`].
+    pub fn number<T>(
+        &mut self,
+        field: &'static str,
+        parse: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Result<T, CollectError> {
+        let attr = self.read().map_err(|e| CollectError::io(&self.path, e))?;
+        attr.number(&self.path, field, parse)
+    }
 }
 
 fn pread_attr(fd: &OwnedFd) -> io::Result<Attr> {
     let mut bytes = [0_u8; ATTR_BYTES];
     let n = rustix::io::pread(fd, &mut bytes, 0)?;
     Ok(Attr::new(bytes, n))
+}
+
+/// How the kernel says that a device has no such attribute, has it not now, keeps it to itself, or is gone.
+pub fn is_silence(e: &io::Error) -> bool {
+    is_absent(e) || is_denied(e) || e.raw_os_error() == Some(libc::EINVAL)
 }
 
 /// Reads an attribute once, without keeping it open.

@@ -86,10 +86,15 @@ fn scrape(collector: &mut dyn Collector, page: &mut Page) -> (String, Vec<String
     let mut problems: Vec<String> = cx.faults().iter().map(ToString::to_string).collect();
     problems.extend(result.err().map(|e| if e.is_no_data() { format!("no data: {e}") } else { e.to_string() }));
     problems.extend(page.duplicates().iter().map(|series| format!("duplicate: {series}")));
+    (text_of(page), problems)
+}
+
+/// A page in the text format.
+pub(crate) fn text_of(page: &Page) -> String {
     let mut text = Vec::new();
     let refused = Merge::default().write(&[page], Format::Text, &mut |piece| text.extend_from_slice(piece));
     assert!(refused.is_empty(), "{refused:?}");
-    (String::from_utf8(text).unwrap(), problems)
+    String::from_utf8(text).unwrap()
 }
 
 /// A page without its comments.

@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use common::collector::{Collector, Row, Scrape};
-use common::error::{BadField, CollectError, is_absent};
+use common::error::{CollectError, is_absent};
 use common::exposition::{Desc, Page};
 use common::fields::parse_u64;
 use common::fuzzing::{Parser, eat};
@@ -212,12 +212,8 @@ fn number_of<'n>(name: &'n [u8], prefix: &[u8]) -> Option<&'n [u8]> {
 
 /// Hands a counter to `sample`, or notes why it cannot.
 fn count(file: &mut KeptAttr, cx: &mut Scrape, sample: impl FnOnce(f64)) {
-    match file.read() {
-        Ok(text) => match parse_u64(text.text()) {
-            Some(n) => sample(n as f64),
-            None => cx.fault(BadField::new(1, "errors", "a whole number", text.text()).in_file(file.path())),
-        },
-        Err(e) => cx.fault(CollectError::io(file.path(), e)),
+    if let Some(n) = cx.ok(file.number("errors", parse_u64)) {
+        sample(n as f64);
     }
 }
 

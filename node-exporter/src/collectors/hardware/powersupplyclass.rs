@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::collector::{Collector, Row, Scrape};
-use common::error::{BadField, CollectError, is_absent};
+use common::error::{CollectError, is_absent};
 use common::exposition::{Desc, Page};
 use common::fields::parse_auto;
 use common::filter::Filter;
@@ -121,13 +121,11 @@ impl Supply {
                     self.keys.push(row.file);
                     self.values.push(Value::Text(attr));
                 }
-                Shows::Number(desc, divisor) => match parse_auto(attr.text()) {
-                    Some(number) => page.sample(desc, &[&self.name], number as f64 / divisor),
-                    None => {
-                        let bad = BadField::new(1, row.file, "a whole number", attr.text());
-                        cx.fault(bad.in_file(file.path()));
+                Shows::Number(desc, divisor) => {
+                    if let Some(number) = cx.ok(attr.number(file.path(), row.file, parse_auto)) {
+                        page.sample(desc, &[&self.name], number as f64 / divisor);
                     }
-                },
+                }
             }
         }
         let at = self.keys.partition_point(|&key| key < "power_supply");

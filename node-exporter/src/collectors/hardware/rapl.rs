@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use common::collector::{Collector, Row, Scrape};
-use common::error::{BadField, CollectError, is_denied};
+use common::error::{CollectError, is_denied};
 use common::exposition::{Desc, Page};
 use common::fields::{parse_i64, parse_u64};
 use common::flags::Flag;
@@ -89,9 +89,9 @@ enum Verdict {
 
 fn judge(read: io::Result<Attr>, path: &Path) -> Verdict {
     match read {
-        Ok(text) => match parse_u64(text.text()) {
-            Some(microjoules) => Verdict::Joules(microjoules as f64 / 1_000_000.0),
-            None => Verdict::Fault(BadField::new(1, "energy_uj", "a whole number", text.text()).in_file(path)),
+        Ok(text) => match text.number(path, "energy_uj", parse_u64) {
+            Ok(microjoules) => Verdict::Joules(microjoules as f64 / 1_000_000.0),
+            Err(fault) => Verdict::Fault(fault),
         },
         Err(e) if is_denied(&e) => Verdict::Denied,
         Err(e) => Verdict::Fault(CollectError::io(path, e)),

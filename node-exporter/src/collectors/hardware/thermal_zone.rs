@@ -9,11 +9,11 @@
 use std::path::{Path, PathBuf};
 
 use common::collector::{Collector, Row, Scrape};
-use common::error::{BadField, CollectError, is_absent};
+use common::error::CollectError;
 use common::exposition::{Desc, Page};
 use common::fields::parse_i64;
 
-use crate::fs::{Attr, Devices, KeptAttr, sys_path};
+use crate::fs::{Attr, Devices, KeptAttr, is_silence, sys_path};
 
 /// The row in the table.
 pub(in crate::collectors) const ROW: Row =
@@ -55,11 +55,8 @@ impl Collector for ThermalZone {
         for (_, zone) in zones.unwrap_or_default() {
             // Sensors may be switched off with the part they sit in; that is no fault of anyone.
             let (Ok(kind), Ok(temp)) = (zone.kind.read(), zone.temp.read()) else { continue };
-            match parse_i64(temp.text()) {
-                Some(millidegrees) => {
-                    page.sample(&TEMP, &[kind.text(), &zone.number], millidegrees as f64 / 1000.0);
-                }
-                None => cx.fault(bad_number(zone.temp.path(), "temp", &temp)),
+            if let Some(millidegrees) = cx.ok(temp.number(zone.temp.path(), "temp", parse_i64)) {
+                page.sample(&TEMP, &[kind.text(), &zone.number], millidegrees as f64 / 1000.0);
             }
         }
         let cooling = self.cooling.refresh(|name, _| is_numbered(name, COOLING), Cooling::new);
@@ -82,10 +79,6 @@ const COOLING: &[u8] = b"cooling_device";
 
 fn is_numbered(name: &[u8], prefix: &[u8]) -> bool {
     name.strip_prefix(prefix).and_then(|rest| rest.first()).is_some_and(u8::is_ascii_digit)
-}
-
-fn bad_number(path: &Path, field: &'static str, found: &Attr) -> CollectError {
-    BadField::new(1, field, "a whole number", found.text()).in_file(path)
 }
 
 impl Zone {
@@ -114,9 +107,7 @@ impl Cooling {
     fn read(&mut self) -> Result<Option<(Attr, f64, f64)>, CollectError> {
         let read = |attr: &mut KeptAttr| match attr.read() {
             Ok(text) => Ok(Some(text)),
-            Err(e) if is_absent(&e) || common::error::is_denied(&e) || e.raw_os_error() == Some(libc::EINVAL) => {
-                Ok(None)
-            }
+            Err(e) if is_silence(&e) => Ok(None),
             Err(e) => Err(CollectError::io(attr.path(), e)),
         };
         let (Some(kind), Some(max), Some(cur)) =
@@ -124,9 +115,7 @@ impl Cooling {
         else {
             return Ok(None);
         };
-        let number = |attr: &KeptAttr, field, text: &Attr| {
-            parse_i64(text.text()).map(|n| n as f64).ok_or_else(|| bad_number(attr.path(), field, text))
-        };
+        let number = |attr: &KeptAttr, field, text: &Attr| text.number(attr.path(), field, parse_i64).map(|n| n as f64);
         Ok(Some((kind, number(&self.cur_state, "cur_state", &cur)?, number(&self.max_state, "max_state", &max)?)))
     }
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::collector::{Collector, Row, Scrape};
-use common::error::{BadField, CollectError, is_absent, is_denied};
+use common::error::{CollectError, is_absent, is_denied};
 use common::exposition::{Desc, Page};
 use common::fields::parse_auto;
 
@@ -91,13 +91,11 @@ impl Watchdog {
                         *slot = Some(attr);
                     }
                 }
-                Shows::Number(desc) => match parse_auto(attr.text()) {
-                    Some(number) => page.sample(desc, &[&self.name], number as f64),
-                    None => {
-                        let bad = BadField::new(1, row.file, "a whole number", attr.text());
-                        cx.fault(bad.in_file(file.path()));
+                Shows::Number(desc) => {
+                    if let Some(number) = cx.ok(attr.number(file.path(), row.file, parse_auto)) {
+                        page.sample(desc, &[&self.name], number as f64);
                     }
-                },
+                }
             }
         }
         let mut values = texts.each_ref().map(|attr| attr.as_ref().map_or(&b""[..], |attr| attr.text()));

@@ -52,13 +52,11 @@ impl Collector for Conntrack {
     fn update(&mut self, cx: &mut Scrape, page: &mut Page) -> Result<(), CollectError> {
         for (desc, file) in [(&ENTRIES, &mut self.count), (&LIMIT, &mut self.max)] {
             match file.read() {
-                Ok(text) => match parse_u64(text.text()) {
-                    Some(n) => page.sample::<&str>(desc, &[], n as f64),
-                    None => {
-                        let bad = BadField::new(1, "entries", "a whole number", text.text());
-                        cx.fault(bad.in_file(file.path()));
+                Ok(text) => {
+                    if let Some(n) = cx.ok(text.number(file.path(), "entries", parse_u64)) {
+                        page.sample::<&str>(desc, &[], n as f64);
                     }
-                },
+                }
                 Err(e) if is_absent(&e) => return Err(CollectError::no_data("connections are not tracked")),
                 Err(e) => cx.fault(CollectError::io(file.path(), e)),
             }

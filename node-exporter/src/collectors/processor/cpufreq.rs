@@ -297,20 +297,14 @@ pub(in crate::collectors) const PARSER: Parser =
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::page_of;
+    use crate::testing::{check, page_of};
 
     const OFFLINE: (&str, &str) = ("sys/devices/system/cpu/offline", "\n");
-
-    #[track_caller]
-    fn check(tree: &[(&str, &str)], want: &[&str], want_faults: &[&str]) {
-        let (page, faults) = page_of(&ROW, tree, &[]);
-        assert_eq!(page.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>(), want);
-        assert_eq!(faults, want_faults);
-    }
 
     #[test]
     fn clocks_and_governors_of_each_cpu() {
         check(
+            &ROW,
             &[
                 ("sys/devices/system/cpu/offline", "3\n"),
                 ("sys/devices/system/cpu/cpu10/cpufreq/scaling_cur_freq", "1200000\n"),
@@ -335,6 +329,7 @@ mod tests {
     #[test]
     fn a_bad_file_costs_its_sample() {
         check(
+            &ROW,
             &[
                 OFFLINE,
                 ("sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_cur_freq", "<unknown>\n"),
@@ -355,20 +350,22 @@ mod tests {
 
     #[test]
     fn without_a_driver_there_is_nothing() {
-        check(&[OFFLINE, ("sys/devices/system/cpu/cpu0/topology/core_id", "0\n")], &[], &[]);
+        check(&ROW, &[OFFLINE, ("sys/devices/system/cpu/cpu0/topology/core_id", "0\n")], &[], &[]);
         let unused = ("sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq", "5\n");
-        check(&[OFFLINE, unused, ("sys/devices/system/cpu/cpufreq/boost", "1\n")], &[], &[]);
+        check(&ROW, &[OFFLINE, unused, ("sys/devices/system/cpu/cpufreq/boost", "1\n")], &[], &[]);
     }
 
     #[test]
     fn lists_that_must_be_there() {
         check(
+            &ROW,
             &[("sys/devices/system/cpu/cpu0/x", "")],
             &[],
             &["sys/devices/system/cpu/offline: No such file or directory (os error 2)"],
         );
-        check(&[OFFLINE], &[], &["sys/devices/system/cpu: no CPU has a directory there"]);
+        check(&ROW, &[OFFLINE], &[], &["sys/devices/system/cpu: no CPU has a directory there"]);
         check(
+            &ROW,
             &[
                 ("sys/devices/system/cpu/offline", "x\n"),
                 ("sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq", "5\n"),

@@ -95,41 +95,19 @@ impl Kept {
                 b"" => Some(None),
                 text => parse_i64(text.split(|&b| b == b' ').next()?).map(Some),
             };
-            if let Some(Some(n)) = read(&mut self.raid_disks, "raid_disks", cx, number) {
+            if let Some(Some(n)) = cx.ok(self.raid_disks.number("raid_disks", number)) {
                 page.sample(&RAID_DISKS, &[device], n as f64);
             }
         }
         // Levels without redundancy cannot lack a disk and still run.
         let degraded = match level.text() {
-            b"raid1" | b"raid4" | b"raid5" | b"raid6" | b"raid10" => {
-                read(&mut self.degraded, "degraded", cx, parse_u64)
-            }
+            b"raid1" | b"raid4" | b"raid5" | b"raid6" | b"raid10" => cx.ok(self.degraded.number("degraded", parse_u64)),
             _ => Some(0),
         };
         if let Some(n) = degraded {
             page.sample(&DEGRADED, &[device], n as f64);
         }
     }
-}
-
-fn read<T>(
-    file: &mut KeptAttr,
-    field: &'static str,
-    cx: &mut Scrape,
-    number: impl Fn(&[u8]) -> Option<T>,
-) -> Option<T> {
-    let text = match file.read() {
-        Ok(text) => text,
-        Err(e) => {
-            cx.fault(CollectError::io(file.path(), e));
-            return None;
-        }
-    };
-    let n = number(text.text());
-    if n.is_none() {
-        cx.fault(BadField::new(1, field, "a whole number", text.text()).in_file(file.path()));
-    }
-    n
 }
 
 fn encode(array: &Array<'_>, page: &mut Page) {

@@ -10,7 +10,7 @@
 use std::path::Path;
 
 use common::collector::{Collector, Row, Scrape};
-use common::error::{BadField, CollectError, is_absent};
+use common::error::{CollectError, is_absent};
 use common::exposition::{Desc, Page};
 use common::fields::parse_u64;
 
@@ -155,12 +155,7 @@ fn text(file: &mut KeptAttr, cx: &mut Scrape) -> Option<Attr> {
 }
 
 fn number(file: &mut KeptAttr, cx: &mut Scrape) -> Option<f64> {
-    let text = text(file, cx)?;
-    let number = parse_u64(text.text()).map(|n| n as f64);
-    if number.is_none() {
-        cx.fault(BadField::new(1, "number of blocks or bytes", "a whole number", text.text()).in_file(file.path()));
-    }
-    number
+    cx.ok(file.number("number of blocks or bytes", parse_u64)).map(|n| n as f64)
 }
 
 #[cfg(test)]

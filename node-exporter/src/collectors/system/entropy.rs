@@ -7,7 +7,7 @@
 //!   read.
 
 use common::collector::{Collector, Row, Scrape};
-use common::error::{BadField, CollectError};
+use common::error::CollectError;
 use common::exposition::{Desc, Page};
 use common::fields::parse_u64;
 
@@ -31,35 +31,23 @@ struct Entropy {
 impl Collector for Entropy {
     fn update(&mut self, cx: &mut Scrape, page: &mut Page) -> Result<(), CollectError> {
         for (desc, attr) in [(&AVAILABLE, &mut self.available), (&POOL_SIZE, &mut self.pool_size)] {
-            if let Some(bits) = cx.ok(bits(attr)) {
-                page.sample::<&str>(desc, &[], bits);
+            if let Some(bits) = cx.ok(attr.number("bits", parse_u64)) {
+                page.sample::<&str>(desc, &[], bits as f64);
             }
         }
         Ok(())
     }
 }
 
-fn bits(attr: &mut KeptAttr) -> Result<f64, CollectError> {
-    let text = attr.read().map_err(|e| CollectError::io(attr.path(), e))?;
-    let bits = parse_u64(text.text()).ok_or_else(|| BadField::new(1, "bits", "a whole number", text.text()));
-    Ok(bits.map_err(|bad| bad.in_file(attr.path()))? as f64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::page_of;
-
-    #[track_caller]
-    fn check(tree: &[(&str, &str)], want: &[&str], want_faults: &[&str]) {
-        let (page, faults) = page_of(&ROW, tree, &[]);
-        assert_eq!(page.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>(), want);
-        assert_eq!(faults, want_faults);
-    }
+    use crate::testing::check;
 
     #[test]
     fn good() {
         check(
+            &ROW,
             &[("proc/sys/kernel/random/entropy_avail", "1337\n"), ("proc/sys/kernel/random/poolsize", "4096\n")],
             &["node_entropy_available_bits 1337", "node_entropy_pool_size_bits 4096"],
             &[],
@@ -69,6 +57,7 @@ mod tests {
     #[test]
     fn cut_short() {
         check(
+            &ROW,
             &[("proc/sys/kernel/random/poolsize", "256")],
             &["node_entropy_pool_size_bits 256"],
             &["proc/sys/kernel/random/entropy_avail: No such file or directory (os error 2)"],
@@ -78,6 +67,7 @@ mod tests {
     #[test]
     fn garbage() {
         check(
+            &ROW,
             &[("proc/sys/kernel/random/entropy_avail", "2 5\n"), ("proc/sys/kernel/random/poolsize", "\n")],
             &[],
             &[

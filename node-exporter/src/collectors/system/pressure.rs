@@ -113,22 +113,16 @@ pub(in crate::collectors) const PARSER: Parser = Parser::new(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::page_of;
+    use crate::testing::check;
 
     const SOME: &str = "some avg10=0.00 avg60=0.18 avg300=0.10 total=14036781\n";
     const FULL: &str = "full avg10=0.00 avg60=0.00 avg300=0.00 total=8494\n";
-
-    #[track_caller]
-    fn check(tree: &[(&str, &str)], want: &[&str], want_faults: &[&str]) {
-        let (page, faults) = page_of(&ROW, tree, &[]);
-        assert_eq!(page.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>(), want);
-        assert_eq!(faults, want_faults);
-    }
 
     #[test]
     fn good() {
         let both = format!("{SOME}{FULL}");
         check(
+            &ROW,
             &[
                 ("proc/pressure/cpu", &both),
                 ("proc/pressure/io", &both),
@@ -149,13 +143,19 @@ mod tests {
 
     #[test]
     fn absent() {
-        check(&[("proc/x", "")], &[], &["no data: the kernel keeps no pressure stall information"]);
-        check(&[("proc/pressure/cpu", SOME)], &["node_pressure_cpu_waiting_seconds_total 14.036781000000001"], &[]);
+        check(&ROW, &[("proc/x", "")], &[], &["no data: the kernel keeps no pressure stall information"]);
+        check(
+            &ROW,
+            &[("proc/pressure/cpu", SOME)],
+            &["node_pressure_cpu_waiting_seconds_total 14.036781000000001"],
+            &[],
+        );
     }
 
     #[test]
     fn cut_short_and_garbage() {
         check(
+            &ROW,
             &[
                 ("proc/pressure/cpu", ""),
                 ("proc/pressure/io", "some total=2000000\nfull avg10=0.00"),

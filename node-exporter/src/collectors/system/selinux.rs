@@ -131,6 +131,7 @@ pub(in crate::collectors) const PARSER: Parser = Parser::new(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rig::text_of;
 
     #[test]
     fn good() {
@@ -154,12 +155,9 @@ mod tests {
     #[test]
     fn modes_only_when_on() {
         let text = |modes| {
-            let (mut page, mut text) = (Page::default(), Vec::new());
+            let mut page = Page::default();
             encode(modes, &mut page);
-            common::exposition::Merge::default().write(&[&page], common::exposition::Format::Text, &mut |piece| {
-                text.extend_from_slice(piece);
-            });
-            String::from_utf8(text).unwrap().lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join(",")
+            text_of(&page).lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join(",")
         };
         assert_eq!(text(None), "node_selinux_enabled 0");
         let on = "node_selinux_config_mode 1,node_selinux_current_mode 0,node_selinux_enabled 1";

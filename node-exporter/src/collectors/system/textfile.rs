@@ -287,11 +287,8 @@ mod tests {
             self.textfile.update(&mut cx, &mut self.page).unwrap();
             assert!(cx.faults().is_empty());
             self.page.finish();
-            let mut out = Vec::new();
-            common::exposition::Merge::default()
-                .write(&[&self.page], common::exposition::Format::Text, &mut |piece| out.extend_from_slice(piece));
             let root = format!("{}/", self.dir.path().display());
-            let out = String::from_utf8(out).unwrap().replace(&root, "");
+            let out = crate::rig::text_of(&self.page).replace(&root, "");
             let out = out.lines().filter(|line| {
                 !line.starts_with("# TYPE") && !line.contains("mtime") && !line.starts_with("# HELP node_textfile")
             });
@@ -330,11 +327,7 @@ mod tests {
         let file = std::fs::File::options().append(true).open(rig.dir.path().join("d/a.prom")).unwrap();
         file.set_times(old).unwrap();
         rig.scrape();
-        let mut out = Vec::new();
-        common::exposition::Merge::default().write(&[&rig.page], common::exposition::Format::Text, &mut |piece| {
-            out.extend_from_slice(piece);
-        });
-        let out = String::from_utf8(out).unwrap();
+        let out = crate::rig::text_of(&rig.page);
         let want = format!("node_textfile_mtime_seconds{{file=\"{}/d/a.prom\"}} 1", rig.dir.path().display());
         assert_eq!(out.lines().filter(|line| line.starts_with("node_textfile_mtime")).collect::<Vec<_>>(), [want]);
     }

@@ -95,6 +95,7 @@ fn encode(state: i32, timex: &libc::timex, page: &mut Page) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rig::text_of;
     use crate::samples::samples_of;
 
     #[test]
@@ -111,11 +112,7 @@ mod tests {
         let offset = |timex: &libc::timex| {
             let mut page = Page::default();
             encode(libc::TIME_ERROR, timex, &mut page);
-            let mut text = Vec::new();
-            common::exposition::Merge::default().write(&[&page], common::exposition::Format::Text, &mut |piece| {
-                text.extend_from_slice(piece);
-            });
-            let text = String::from_utf8(text).unwrap();
+            let text = text_of(&page);
             assert!(text.contains("\nnode_timex_sync_status 0\n"));
             text.lines().find_map(|line| line.strip_prefix("node_timex_offset_seconds ").map(str::to_owned)).unwrap()
         };

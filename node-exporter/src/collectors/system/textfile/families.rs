@@ -138,12 +138,7 @@ mod tests {
             family.encode("", &keys, &mut page);
         }
         page.finish();
-        let mut out = Vec::new();
-        common::exposition::Merge::default().write(&[&page], common::exposition::Format::Text, &mut |piece| {
-            out.extend_from_slice(piece);
-        });
-        let out = String::from_utf8(out).unwrap();
-        out.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect()
+        crate::rig::samples_of(&crate::rig::text_of(&page))
     }
 
     #[test]

@@ -1,0 +1,172 @@
+//! Which mounts are shown, under which labels, and the paths at which they are asked: the table of mounts, filtered, made
+//! anew when it has changed.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use common::error::{BadField, ConfigError};
+use common::filter::Filter;
+use common::flags::Args;
+
+use super::statfs::Targets;
+use crate::kernel::mountinfo;
+
+/// The mounts that are wanted.
+pub(super) struct Mounts {
+    mount_points: Filter,
+    fs_types: Filter,
+    /// Without a slash at its end; empty for `/`.
+    rootfs: Vec<u8>,
+    /// The table of mounts that everything below was made from.
+    table: Vec<u8>,
+    pub(super) faults: Vec<BadField>,
+    /// What is shown, in the order of the labels.
+    pub(super) shown: Vec<Mount>,
+    /// Labels of [`MOUNT_INFO`](super::MOUNT_INFO) in their order, each with the position of its target.
+    pub(super) infos: Vec<(Info, usize)>,
+}
+
+/// A mount as it is shown.
+pub(super) struct Mount {
+    pub(super) device: Vec<u8>,
+    pub(super) fs_type: Vec<u8>,
+    pub(super) point: Vec<u8>,
+    pub(super) read_only: bool,
+    /// Position in [`Targets`].
+    pub(super) target: usize,
+}
+
+/// The labels of [`MOUNT_INFO`](super::MOUNT_INFO).
+pub(super) type Info = [Vec<u8>; 4];
+
+impl Mounts {
+    pub(super) fn new(args: &Args) -> Result<Self, ConfigError> {
+        let rootfs = Path::new(args.text("path.rootfs")).as_os_str().as_bytes();
+        let kept = rootfs.iter().rposition(|&b| b != b'/').map_or(0, |at| at + 1);
+        Ok(Self {
+            mount_points: Filter::exclusive(
+                args,
+                "collector.filesystem.mount-points-include",
+                "collector.filesystem.mount-points-exclude",
+            )?,
+            fs_types: Filter::exclusive(
+                args,
+                "collector.filesystem.fs-types-include",
+                "collector.filesystem.fs-types-exclude",
+            )?,
+            rootfs: rootfs.get(..kept).unwrap_or_default().to_vec(),
+            table: Vec::new(),
+            faults: Vec::new(),
+            shown: Vec::new(),
+            infos: Vec::new(),
+        })
+    }
+
+    /// Makes all anew if the table is not the one of the last scrape.
+    pub(super) fn follow(&mut self, table: &[u8], targets: &mut Targets) {
+        if self.table == table {
+            return;
+        }
+        self.table.clear();
+        self.table.extend_from_slice(table);
+        self.faults.clear();
+        self.shown.clear();
+        self.infos.clear();
+        let mut paths: Vec<(bool, CString)> = Vec::new();
+        let mut positions: HashMap<CString, usize> = HashMap::new();
+        let (mut seen, mut seen_infos) = (HashSet::new(), HashSet::new());
+        for mount in mountinfo::parse(table) {
+            let mount = match mount {
+                Ok(mount) => mount,
+                Err(bad) => {
+                    self.faults.push(bad);
+                    continue;
+                }
+            };
+            let stripped = strip(mount.point, &self.rootfs);
+            let point = mountinfo::unescape(stripped, |byte| matches!(byte, b' ' | b'\t'));
+            if !self.mount_points.keeps(&point) || !self.fs_types.keeps(mount.fs_type) {
+                continue;
+            }
+            let path = [&self.rootfs, &*mountinfo::unescape(stripped, |_| true)].concat();
+            let Ok(path) = CString::new(path) else { continue };
+            let target = *positions.entry(path.clone()).or_insert_with(|| {
+                paths.push((is_remote(mount.fs_type), path));
+                paths.len() - 1
+            });
+            let info = [mount.source, mount.major, mount.minor, &point].map(<[u8]>::to_vec);
+            if seen_infos.insert(info.clone()) {
+                self.infos.push((info, target));
+            }
+            // The labels must not appear twice; of several mounts that share them the first is shown.
+            if !seen.insert((mount.source, mount.fs_type, point.to_vec())) {
+                continue;
+            }
+            self.shown.push(Mount {
+                device: mount.source.to_vec(),
+                fs_type: mount.fs_type.to_vec(),
+                point: point.into_owned(),
+                read_only: mount.is_read_only(),
+                target,
+            });
+        }
+        let places = targets.replace(&paths);
+        let targets = self.shown.iter_mut().map(|mount| &mut mount.target);
+        for target in targets.chain(self.infos.iter_mut().map(|(_, target)| target)) {
+            *target = places.get(*target).copied().unwrap_or_default();
+        }
+        self.shown.sort_by(|a, b| (&a.device, &a.fs_type, &a.point).cmp(&(&b.device, &b.fs_type, &b.point)));
+        self.infos.sort();
+    }
+}
+
+/// Cuts the root of the host from the start of a path, where a name ends: `/host` cuts `/host/a` but not `/hostile`.
+fn strip<'p>(path: &'p [u8], rootfs: &[u8]) -> &'p [u8] {
+    match path.strip_prefix(rootfs) {
+        Some(b"") => b"/",
+        Some(rest) if rest.starts_with(b"/") => rest,
+        _ => path,
+    }
+}
+
+/// Whether an answer may have to come over a network or from another process.
+fn is_remote(fs_type: &[u8]) -> bool {
+    const REMOTE: [&[u8]; 14] = [
+        b"nfs",
+        b"nfs4",
+        b"cifs",
+        b"smb3",
+        b"smbfs",
+        b"ceph",
+        b"glusterfs",
+        b"lustre",
+        b"9p",
+        b"afs",
+        b"gfs2",
+        b"ocfs2",
+        b"beegfs",
+        b"gpfs",
+    ];
+    fs_type.starts_with(b"fuse") || REMOTE.contains(&fs_type)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_of_the_host_is_cut_where_a_name_ends() {
+        for (path, rootfs, want) in [
+            ("/host/home", "/host", "/home"),
+            ("/host", "/host", "/"),
+            ("/hostile", "/host", "/hostile"),
+            ("/", "/host", "/"),
+            ("/home", "", "/home"),
+            ("/", "", "/"),
+        ] {
+            assert_eq!(strip(path.as_bytes(), rootfs.as_bytes()), want.as_bytes(), "{path}");
+        }
+    }
+}
