@@ -64,13 +64,18 @@ impl Filter {
         if let Some(&verdict) = self.verdicts.get(name) {
             return verdict;
         }
-        let verdict = !self.exclude.as_ref().is_some_and(|exclude| exclude.is_match(name))
-            && self.include.as_ref().is_none_or(|include| include.is_match(name));
+        let verdict = self.judges(name);
         if self.verdicts.len() >= MOST_VERDICTS {
             self.verdicts.clear();
         }
         self.verdicts.insert(name.to_vec(), verdict);
         verdict
+    }
+
+    /// As [`keeps`](Self::keeps), without remembering: for callers that keep the verdict with what it is about.
+    pub fn judges(&self, name: &[u8]) -> bool {
+        !self.exclude.as_ref().is_some_and(|exclude| exclude.is_match(name))
+            && self.include.as_ref().is_none_or(|include| include.is_match(name))
     }
 }
 
@@ -91,12 +96,35 @@ pub fn compile(flag: &str, pattern: &str) -> Result<Option<Pattern>, ConfigError
         return Ok(None);
     }
     // A bound on the size, so that no pattern can take the memory of the node; the default patterns need a tenth.
-    RegexBuilder::new(pattern)
-        .size_limit(1 << 20)
-        .build()
-        .map(Pattern)
+    let compile = |pattern: &str| RegexBuilder::new(pattern).size_limit(1 << 20).build().map(Pattern);
+    // A mistake is told about the pattern as it was given.
+    compile(&without_captures(pattern))
+        .or_else(|_| compile(pattern))
         .map(Some)
         .map_err(|e| ConfigError::new(format!("--{flag}: expected a regular expression, found {pattern:?}: {e}")))
+}
+
+/// The pattern with groups that capture nothing. What a group captured is never asked for here, but the engine keeps
+/// room for it in every state: a quarter of a megabyte for the default of `--collector.netstat.fields`.
+fn without_captures(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len() + 16);
+    let (mut chars, mut depth) = (pattern.chars().peekable(), 0_u32);
+    while let Some(c) = chars.next() {
+        out.push(c);
+        match c {
+            '\\' => out.extend(chars.next()),
+            '(' if depth == 0 && chars.peek() != Some(&'?') => out.push_str("?:"),
+            '[' => {
+                depth += 1;
+                // A bracket that stands first closes nothing.
+                out.extend(chars.next_if_eq(&'^'));
+                out.extend(chars.next_if_eq(&']'));
+            }
+            ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -112,6 +140,22 @@ mod tests {
         assert!(filter.keeps(b"eth0"), "the remembered verdict is the same");
         assert!(Filter::default().keeps(b"\xff"));
         assert!(Filter::new("^.$", "").unwrap().keeps(b"\xff"));
+    }
+
+    #[test]
+    fn groups_capture_nothing_and_match_the_same() {
+        for (pattern, want) in [
+            ("^(a|(b))$", "^(?:a|(?:b))$"),
+            (r"\(a\)", r"\(a\)"),
+            ("[(]x(?i:y)", "[(]x(?i:y)"),
+            ("[](](a)", "[](](?:a)"),
+            ("[^](](a)", "[^](](?:a)"),
+            ("[[:alpha:](](a)", "[[:alpha:](](?:a)"),
+            ("(?P<n>a)(b", "(?P<n>a)(?:b"),
+            ("a\\", "a\\"),
+        ] {
+            assert_eq!(without_captures(pattern), want);
+        }
     }
 
     #[test]

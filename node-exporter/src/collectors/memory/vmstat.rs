@@ -69,7 +69,7 @@ impl Collector for Vmstat {
 
 impl Field {
     fn new(key: &[u8], filter: &mut Filter) -> Self {
-        let name = std::str::from_utf8(key).ok().filter(|name| !name.is_empty() && filter.keeps(name.as_bytes()));
+        let name = std::str::from_utf8(key).ok().filter(|name| !name.is_empty() && filter.judges(name.as_bytes()));
         let family = name
             .map(|name| (format!("node_vmstat_{name}"), format!("Field {name} of /proc/vmstat.")))
             .filter(|(name, _)| is_metric_name(name));

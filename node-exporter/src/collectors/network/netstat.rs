@@ -62,7 +62,7 @@ impl Family {
     fn of(protocol: &[u8], field: &[u8], fields: &mut Filter) -> Option<Self> {
         let full = [protocol, b"_", field].concat();
         let is_name = full.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_') && full.len() <= 256;
-        if !is_name || !fields.keeps(&full) {
+        if !is_name || !fields.judges(&full) {
             return None;
         }
         let (protocol, field) = (String::from_utf8_lossy(protocol), String::from_utf8_lossy(field));

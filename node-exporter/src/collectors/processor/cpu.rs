@@ -383,7 +383,7 @@ fn cpufreq_tells(dirs: &CpuDirs) -> bool {
 fn encode_words(desc: &Desc<'_>, text: &[u8], filter: &mut Option<Filter>, page: &mut Page) {
     let Some(filter) = filter else { return };
     let words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    let mut words: Vec<&[u8]> = words.filter(|word| filter.keeps(word)).collect();
+    let mut words: Vec<&[u8]> = words.filter(|word| filter.judges(word)).collect();
     words.sort_unstable();
     words.dedup();
     for word in words {
