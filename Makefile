@@ -44,7 +44,7 @@ build: ## build everything for debugging
 	$(CARGO) build --workspace
 
 release: ## build the static programs
-	$(CARGO) build --workspace --bins --release
+	$(CARGO) build --release $(addprefix --package ,$(EXPORTERS))
 	@ls -l $(addprefix $(TARGET_DIR)/$(HOST)/release/,$(EXPORTERS))
 
 bench: ## run the benchmarks
