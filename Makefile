@@ -19,6 +19,10 @@ PEERS = prometheus:prometheus promtool:prometheus apache2:apache2 htpasswd:apach
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 
+# What `--version` and the build_info series tell of these builds.
+release run image: export EXPORTER_REVISION = $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+release run image: export EXPORTER_BRANCH = $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
+
 .PHONY: help run test deps build release bench fmt fuzz deny image golden clean
 
 help: ## list these words
