@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
@@ -253,13 +253,12 @@ fn serve(service: &Arc<Service>, args: &Args) -> Result<ExitCode, Vec<ConfigErro
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .thread_name("scrape")
-        // Scrapes come every 15 to 60 seconds: their thread waits for the next one.
-        .thread_keep_alive(Duration::from_secs(300))
-        .thread_stack_size(512 << 10)
-        .max_blocking_threads(64)
+        // The blocking threads compare passwords, nothing else; scrapes have a thread of their own.
+        .thread_name("blocking")
+        .max_blocking_threads(4)
         .build()
         .map_err(|e| fail(&e))?;
+    let router = router(Arc::clone(service)).map_err(|e| fail(&e))?;
     let served = runtime.block_on(async {
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let stop = async move {
@@ -267,7 +266,7 @@ fn serve(service: &Arc<Service>, args: &Args) -> Result<ExitCode, Vec<ConfigErro
             tracing::info!("Stopping: running scrapes are finished first");
         };
         memory::settle();
-        web::serve(bound, router(Arc::clone(service)), config, Limits::default(), stop).await
+        web::serve(bound, router, config, Limits::default(), stop).await
     });
     // A collector that is stuck in the kernel does not hold up the end.
     runtime.shutdown_background();

@@ -5,7 +5,10 @@
 //! * `/-/healthy`, `/-/ready`: 200, without running a scrape.
 //! * Everything else: 404; a path with `//` or `/./` is sent to its clean form.
 
-use std::sync::Arc;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -13,13 +16,14 @@ use axum::extract::State;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION, VARY};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{any, get};
-use tokio::sync::Semaphore;
+use axum::routing::any;
+use tokio::sync::{Semaphore, oneshot};
 
+use crate::crew::panic_message;
 use crate::exposition::Page;
 use crate::instruments::Instruments;
 use crate::landing::Landing;
-use crate::scrape::{Engine, Request};
+use crate::scrape::{Answer, Engine, Request};
 use crate::{build_info, negotiate};
 
 /// A program's metrics and what is needed to serve them.
@@ -48,21 +52,60 @@ pub struct Service {
     pub default_timeout: Duration,
 }
 
-/// The routes of a program.
-pub fn router(service: Arc<Service>) -> Router {
+/// A scrape that waits for its turn on the thread that reads the kernel.
+struct Turn {
+    request: Request,
+    answer: oneshot::Sender<Option<Answer>>,
+}
+
+/// What the routes share.
+#[derive(Clone)]
+struct Shared {
+    service: Arc<Service>,
+    turns: mpsc::Sender<Turn>,
+}
+
+/// The routes of a program, and the one thread on which its scrapes take turns; it ends with the routes.
+///
+/// Fails when the system gives no thread.
+pub fn router(service: Arc<Service>) -> io::Result<Router> {
+    let (turns, queue) = mpsc::channel::<Turn>();
+    let worker = Arc::clone(&service);
+    // The stack holds the join of the pages and the compressor's call chain.
+    thread::Builder::new().name("scrape".to_owned()).stack_size(512 << 10).spawn(move || work(&worker, &queue))?;
+    Ok(routes(Shared { service, turns }))
+}
+
+/// Answers scrapes until nobody can ask any more.
+fn work(service: &Service, queue: &mpsc::Receiver<Turn>) {
+    for Turn { request, answer } in queue {
+        // Nobody waits for the answer of a client that has gone.
+        if answer.is_closed() {
+            continue;
+        }
+        let page = catch_unwind(AssertUnwindSafe(|| service.engine.scrape(&request, |page| service.own_series(page))));
+        match page {
+            Ok(page) => drop(answer.send(page)),
+            Err(panic) => tracing::error!(err = panic_message(panic.as_ref()), "a scrape panicked"),
+        }
+    }
+}
+
+fn routes(shared: Shared) -> Router {
+    let service = Arc::clone(&shared.service);
     let path = service.metrics_path.clone();
     let mut router = Router::new().route("/-/healthy", any(health)).route("/-/ready", any(health));
     if path != "/" {
         router = router.route("/", any(landing));
     }
-    router.route(&path, any(metrics)).fallback(get(lost).post(lost)).with_state(service)
+    router.route(&path, any(metrics)).fallback(any(lost)).with_state(shared)
 }
 
-async fn health(State(service): State<Arc<Service>>) -> Response {
+async fn health(State(Shared { service, .. }): State<Shared>) -> Response {
     text(StatusCode::OK, format!("{} is healthy.\n", service.title))
 }
 
-async fn landing(State(service): State<Arc<Service>>) -> Html<String> {
+async fn landing(State(Shared { service, .. }): State<Shared>) -> Html<String> {
     let standings = service.engine.standings();
     let landing = Landing {
         title: service.title,
@@ -109,7 +152,7 @@ fn text(status: StatusCode, body: String) -> Response {
     (status, headers, body).into_response()
 }
 
-async fn metrics(State(service): State<Arc<Service>>, uri: Uri, headers: HeaderMap) -> Response {
+async fn metrics(State(Shared { service, turns }): State<Shared>, uri: Uri, headers: HeaderMap) -> Response {
     let started = Instant::now();
     let only = match select(uri.query().unwrap_or_default(), service.engine.names(), &service.switched_off) {
         Ok(only) => only,
@@ -133,15 +176,20 @@ async fn metrics(State(service): State<Arc<Service>>, uri: Uri, headers: HeaderM
     let format = negotiate::format(&headers);
     let gzip = negotiate::gzip(&headers);
     let request = Request { only, deadline: started + limit, format, gzip };
-    let worker = Arc::clone(&service);
+    let _in_flight = service.instruments.as_ref().map(Instruments::begin);
     // The kernel is read on a thread of its own; this one goes on serving.
-    let answer = tokio::task::spawn_blocking(move || {
-        let _in_flight = worker.instruments.as_ref().map(Instruments::begin);
-        worker.engine.scrape(&request, |page| worker.own_series(page))
-    });
-    let Ok(Some(answer)) = answer.await else {
-        answered(&service, StatusCode::SERVICE_UNAVAILABLE);
-        return text(StatusCode::SERVICE_UNAVAILABLE, "earlier scrapes took all the time this one had".to_owned());
+    let (answer, page) = oneshot::channel();
+    let _ended_with_the_program = turns.send(Turn { request, answer }).is_err();
+    let answer = match page.await {
+        Ok(Some(answer)) => answer,
+        Ok(None) => {
+            answered(&service, StatusCode::SERVICE_UNAVAILABLE);
+            return text(StatusCode::SERVICE_UNAVAILABLE, "earlier scrapes took all the time this one had".to_owned());
+        }
+        Err(_) => {
+            answered(&service, StatusCode::INTERNAL_SERVER_ERROR);
+            return text(StatusCode::INTERNAL_SERVER_ERROR, "the scrape failed, the log says why".to_owned());
+        }
     };
     if let Some(instruments) = &service.instruments {
         instruments.scraped(started.elapsed());
