@@ -25,8 +25,7 @@ fn items<'h>(headers: &'h HeaderMap, name: &axum::http::HeaderName) -> impl Iter
 /// OpenMetrics for a client that takes nothing else; every other one gets the classic text format.
 pub fn format(headers: &HeaderMap) -> Format {
     let (mut openmetrics, mut text) = (false, false);
-    for (kind, quality) in items(headers, &ACCEPT).filter(|(_, quality)| *quality > 0.0) {
-        let _ = quality;
+    for (kind, _) in items(headers, &ACCEPT).filter(|(_, quality)| *quality > 0.0) {
         openmetrics |= kind.eq_ignore_ascii_case("application/openmetrics-text");
         text |= ["text/plain", "text/*", "*/*"].iter().any(|plain| kind.eq_ignore_ascii_case(plain));
     }
