@@ -170,6 +170,28 @@ fn words(bytes: &[u8]) {
     }
 }
 
+/// Feeds a fuzzer's input to the parser that its first byte picks.
+pub fn feed_picked(parsers: &[Parser], input: &[u8]) {
+    let Some((&pick, rest)) = input.split_first() else { return };
+    if let Some(parser) = parsers.get(usize::from(pick)) {
+        (parser.feed)(rest);
+    }
+}
+
+/// Now and then lets a fuzzer's input start over from a good text, so that no corpus has to be kept for it to get
+/// inside a parser. Gives the new length, or `None` when the input is to be mutated as ever.
+pub fn plant(parsers: &[Parser], input: &mut [u8], most: usize, seed: u32) -> Option<usize> {
+    if !seed.is_multiple_of(64) {
+        return None;
+    }
+    let pick = (seed / 64) as usize % parsers.len().max(1);
+    let good = parsers.get(pick)?.good;
+    let (first, rest) = input.get_mut(..most)?.split_first_mut()?;
+    *first = u8::try_from(pick).ok()?;
+    rest.get_mut(..good.len())?.copy_from_slice(good);
+    Some(1 + good.len())
+}
+
 /// Feeds `parser` what a kernel, a firmware or a stranger might send in place of its good text: nothing, the text cut
 /// at every length, bits flipped, lines lost, doubled and grown, numbers too large, NULs. The same every time.
 pub fn feed_garbage(parser: &Parser) {
@@ -266,6 +288,23 @@ impl Dice {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_planted_input_feeds_the_parser_it_names() {
+        static FED: std::sync::Mutex<Vec<u8>> = std::sync::Mutex::new(Vec::new());
+        let parsers = [
+            Parser::new("a", |_| panic!("not this"), b"a"),
+            Parser::new("b", |bytes| FED.lock().unwrap().extend(bytes), b"good"),
+        ];
+        let mut input = [9; 8];
+        assert_eq!(plant(&parsers, &mut input, 8, 1), None);
+        assert_eq!(plant(&parsers, &mut input, 3, 64), None, "no room");
+        let len = plant(&parsers, &mut input, 8, 64).unwrap();
+        feed_picked(&parsers, &input[..len]);
+        feed_picked(&parsers, &[]);
+        feed_picked(&parsers, &[200, 1]);
+        assert_eq!(*FED.lock().unwrap(), b"good");
+    }
 
     #[test]
     fn every_parser_survives_garbage() {

@@ -427,9 +427,12 @@ mod tests {
 
     static GATE: Mutex<()> = Mutex::new(());
     static RUNS: AtomicU32 = AtomicU32::new(0);
+    /// The time limit that the stuck collector was given last.
+    static LIMIT: Mutex<Option<Instant>> = Mutex::new(None);
     static STUCK: Row = Row::on("stuck", "", &[], |_| {
-        Ok(Box::new(Act(|_, _| {
+        Ok(Box::new(Act(|cx, _| {
             RUNS.fetch_add(1, Ordering::SeqCst);
+            *LIMIT.lock().unwrap() = Some(cx.deadline);
             drop(GATE.lock());
             Ok(())
         })))
@@ -445,8 +448,13 @@ mod tests {
         }
         assert_eq!(RUNS.load(Ordering::SeqCst), 1, "it is not started again while it is out");
         drop(gate);
-        while !success(&scrape(&engine, None, Duration::from_secs(60)).0, "stuck").unwrap() {}
+        let far = Duration::from_secs(60);
+        while !success(&scrape(&engine, None, far).0, "stuck").unwrap() {}
         assert_eq!(RUNS.load(Ordering::SeqCst), 2);
+        let limit = || LIMIT.lock().unwrap().unwrap();
+        assert!(limit() < Instant::now() + far / 2, "who was late gets little time at first");
+        scrape(&engine, None, far);
+        assert!(limit() > Instant::now() + far / 2, "and all of it once it was in time");
     }
 
     #[test]

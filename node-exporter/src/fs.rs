@@ -570,6 +570,23 @@ mod tests {
         assert!(kept.changed().unwrap(), "an error in between forgets");
     }
 
+    /// A process stands in for the device: its files fail with ESRCH once it is gone, as those of a device do with
+    /// ENODEV.
+    #[test]
+    fn an_attribute_whose_device_is_gone_is_opened_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("name");
+        let mut device = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        std::os::unix::fs::symlink(format!("/proc/{}/comm", device.id()), &path).unwrap();
+        let mut attr = KeptAttr::new(path.clone());
+        assert!(!attr.read().unwrap().text().is_empty());
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "another").unwrap();
+        device.kill().unwrap();
+        device.wait().unwrap();
+        assert_eq!(attr.read().unwrap().text(), b"another");
+    }
+
     #[test]
     fn a_named_pipe_does_not_block() {
         let dir = tempfile::tempdir().unwrap();
