@@ -6,6 +6,7 @@
 //! * This module and its children are the only place that knows how a sample looks.
 //! * Cost: a sample is written once, into the buffer of its family; nothing is allocated once the buffers have grown.
 
+mod families;
 mod labels;
 mod merge;
 mod number;
@@ -13,6 +14,7 @@ mod page;
 mod parse;
 mod registry;
 
+pub use families::{Families, FamilyOut};
 pub use merge::{Format, Merge};
 pub use number::push_number;
 pub use page::{Desc, Kind, Page};

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::families::{Families, FamilyOut, write_family};
 use super::labels;
-use super::page::{Family, Kind, Page};
+use super::page::{Desc, Family, Kind, Page};
 
 /// The format a client asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +30,23 @@ impl Merge {
     ///
     /// Every page must be [finished](Page::finish).
     pub fn write(&mut self, pages: &[&Page], format: Format, sink: &mut dyn FnMut(&[u8])) -> Vec<String> {
+        self.write_with(pages, &NoFamilies, format, sink)
+    }
+
+    /// As [`write`](Self::write), with families that are on no page in between; a page's family of the same name is
+    /// left out.
+    pub fn write_with(
+        &mut self,
+        pages: &[&Page],
+        families: &dyn Families,
+        format: Format,
+        sink: &mut dyn FnMut(&[u8]),
+    ) -> Vec<String> {
         self.arrange(pages);
         let mut refused = Vec::new();
         let mut header = Vec::new();
-        let mut at = 0;
+        let (mut at, mut next) = (0, 0);
+        let mut scratch = Vec::new();
         while let Some(first) = family_at(pages, self.order.get(at)) {
             let same =
                 self.order.get(at..).unwrap_or_default().iter().take_while(|&&place| {
@@ -47,6 +61,16 @@ impl Merge {
                 .filter_map(|place| family_at(pages, Some(place)).filter(|family| !family.text.is_empty()));
             at += n_same;
             let Some(family) = twins.next() else { continue };
+            let mut is_there = false;
+            while next < families.count() && families.desc(next).name <= family.name.as_str() {
+                is_there = families.desc(next).name == family.name;
+                write_family(families, next, format, &mut scratch, sink, &mut refused);
+                next += 1;
+            }
+            if is_there {
+                refused.push(format!("{}: described twice", family.name));
+                continue;
+            }
             match format {
                 Format::Text => sink(&family.header),
                 Format::OpenMetrics => {
@@ -61,6 +85,9 @@ impl Merge {
             } else {
                 sink(&join(family, &twins, &mut refused));
             }
+        }
+        for index in next..families.count() {
+            write_family(families, index, format, &mut scratch, sink, &mut refused);
         }
         if format == Format::OpenMetrics {
             sink(b"# EOF\n");
@@ -85,6 +112,21 @@ impl Merge {
             (name, page.map_or(0, |page| page.rank), p)
         });
     }
+}
+
+/// The usual case: everything is on pages.
+struct NoFamilies;
+
+impl Families for NoFamilies {
+    fn count(&self) -> usize {
+        0
+    }
+
+    fn desc(&self, _: usize) -> Desc<'_> {
+        Desc::untyped("", "", &[])
+    }
+
+    fn write(&self, _: usize, _: &mut FamilyOut<'_>) {}
 }
 
 fn family_at<'p>(pages: &[&'p Page], place: Option<&(usize, usize)>) -> Option<&'p Family> {
@@ -116,7 +158,7 @@ fn join(first: &Family, twins: &[&Family], refused: &mut Vec<String>) -> Vec<u8>
 }
 
 /// OpenMetrics names a counter's family without `_total`, and calls a counter without that suffix `unknown`.
-fn push_openmetrics_header(out: &mut Vec<u8>, family: &Family) {
+pub(super) fn push_openmetrics_header(out: &mut Vec<u8>, family: &Family) {
     let (name, word) = match family.kind {
         Kind::Counter => match family.name.strip_suffix("_total") {
             Some(name) => (name, "counter"),
@@ -145,7 +187,6 @@ fn push_openmetrics_header(out: &mut Vec<u8>, family: &Family) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Desc;
     use super::*;
 
     const LOAD: Desc = Desc::gauge("node_load1", "Load.", &[]);

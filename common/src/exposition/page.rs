@@ -106,13 +106,13 @@ pub(super) struct Family {
     /// Address and length of the keys that every sample so far came with; `None` once they differed.
     keys: Option<(usize, usize)>,
     last: Span,
-    unsorted: bool,
+    pub(super) unsorted: bool,
     /// Series of several lines (summaries and histograms) note where each stands; plain samples are one line each.
     spans: Vec<Span>,
 }
 
 impl Family {
-    fn new(desc: &Desc<'_>) -> Self {
+    pub(super) fn new(desc: &Desc<'_>) -> Self {
         let mut header = Vec::with_capacity(desc.name.len() * 2 + desc.help.len() + 32);
         header.extend_from_slice(b"# HELP ");
         header.extend_from_slice(desc.name.as_bytes());
@@ -147,7 +147,7 @@ impl Family {
     /// Accepts the lines from `span.start` to the end of the buffer, or takes them back as a duplicate.
     ///
     /// Fails with the label block of the duplicate.
-    fn close(&mut self, mut span: Span, keys: (usize, usize)) -> Result<(), String> {
+    pub(super) fn close(&mut self, mut span: Span, keys: (usize, usize)) -> Result<(), String> {
         span.end = self.text.len();
         let first = span.start == 0;
         let uniform = first || self.keys == Some(keys);
@@ -172,6 +172,15 @@ impl Family {
         Ok(())
     }
 
+    /// Forgets all lines but the last one, which the next one is compared with; gives how long that is.
+    pub(super) fn forget_all_but_last(&mut self) -> usize {
+        self.text.drain(..self.last.start);
+        let moved = |at: usize| at - self.last.start;
+        self.last =
+            Span { start: 0, end: moved(self.last.end), block: (moved(self.last.block.0), moved(self.last.block.1)) };
+        self.text.len()
+    }
+
     /// The series in the order they were written.
     pub(super) fn spans(&self) -> Vec<Span> {
         if matches!(self.kind, Kind::Summary | Kind::Histogram) {
@@ -193,7 +202,7 @@ impl Family {
     }
 
     /// Puts the series in order; gives the label blocks of duplicates, which are left out.
-    fn sort(&mut self) -> Vec<String> {
+    pub(super) fn sort(&mut self) -> Vec<String> {
         let mut spans = self.spans();
         let text = std::mem::take(&mut self.text);
         spans.sort_by(|a, b| labels::compare(a.block(&text), b.block(&text)));
@@ -411,7 +420,7 @@ impl Page {
 }
 
 /// Writes `name<suffix>{keys and values, extra}`; gives where the label block (without the extra label) stands.
-fn push_series<V: AsRef<[u8]>>(
+pub(super) fn push_series<V: AsRef<[u8]>>(
     out: &mut Vec<u8>,
     name: &str,
     suffix: &str,
