@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
@@ -20,7 +21,9 @@ use crate::flags::{Args, Flag};
 use crate::host::Host;
 use crate::http::{Service, router};
 use crate::instruments::Instruments;
-use crate::scrape::{Engine, Request};
+use crate::scrape::Engine;
+use crate::source::{Asked, Endpoint, Own, Source};
+use crate::turns::Turns;
 use crate::web::{self, Bound, Limits, WebConfigFile, systemd};
 use crate::{build_info, log, memory};
 
@@ -30,8 +33,6 @@ pub struct Program {
     pub name: &'static str,
     /// Name in `<exporter>_build_info` and in the version block.
     pub exporter: &'static str,
-    /// First part of the names of the series about collectors.
-    pub prefix: &'static str,
     /// Heading of the landing page.
     pub title: &'static str,
     /// One sentence about it.
@@ -45,9 +46,30 @@ pub struct Program {
     /// Collectors that the Go program has and this one does not have yet: their switches and flags are accepted, so
     /// that a unit file goes on working, and a warning says what is missing.
     pub planned: &'static [Planned],
-    /// Checks that concern several flags or the system, before anything is made.
-    pub check: fn(&Args) -> Vec<ConfigError>,
+    /// Flag with the path of the metrics: the Go exporters do not agree on its name.
+    pub path_flag: &'static str,
+    /// Fills in what was not typed from a configuration file, before anything else is looked at.
+    pub preset: fn(&mut Args) -> Result<(), Vec<ConfigError>>,
+    /// Makes what answers the scrapes; fails with every mistake in the flags.
+    pub source: fn(&Arc<Args>) -> Result<Made, Vec<ConfigError>>,
 }
+
+/// What answers the scrapes of a program, and what its configuration file says about the web face.
+pub struct Made {
+    /// The source.
+    pub source: Arc<dyn Source>,
+    /// The web face as the program's own configuration has it, for programs that have one and no `--web.config.file`.
+    pub web: Option<WebConfigFile>,
+}
+
+impl From<Arc<dyn Source>> for Made {
+    fn from(source: Arc<dyn Source>) -> Self {
+        Self { source, web: None }
+    }
+}
+
+/// For programs whose flags are all there is.
+pub const NO_PRESET: fn(&mut Args) -> Result<(), Vec<ConfigError>> = |_| Ok(());
 
 /// A collector that is not built yet.
 pub struct Planned {
@@ -59,14 +81,15 @@ pub struct Planned {
     pub flags: &'static [Flag],
 }
 
-/// The web flags of a program whose default address is `listen`, for example `:9100`.
-pub const fn web_flags(listen: &'static str) -> [Flag; 10] {
+/// The web flags of a program whose default address is `listen`, for example `:9100`, and whose [path
+/// flag](Program::path_flag) is `path_flag`.
+pub const fn web_flags(listen: &'static str, path_flag: &'static str) -> [Flag; 10] {
     [
         Flag::text("web.listen-address", listen, "Address to listen on: host:port, :port, vsock://:port. Repeatable.")
             .repeatable(),
         Flag::switch("web.systemd-socket", false, "Take the sockets from the service manager instead of binding them."),
         Flag::text("web.config.file", "", "YAML file with TLS, users, headers and rate limit, as for all exporters."),
-        Flag::text("web.telemetry-path", "/metrics", "Path of the metrics."),
+        Flag::text(path_flag, "/metrics", "Path of the metrics."),
         Flag::switch("web.disable-exporter-metrics", false, "Leave out promhttp_* and process_*."),
         Flag::integer("web.max-requests", "40", "Scrapes answered at a time; 0 for any number."),
         Flag::duration("scrape.timeout-offset", "500ms", "Kept back from the time limit that Prometheus sends."),
@@ -108,8 +131,8 @@ pub fn not_built_yet(name: &str, what: &str) -> ExitCode {
 
 fn run(program: &'static Program, line: impl Iterator<Item = String>) -> Result<ExitCode, Vec<ConfigError>> {
     let groups = groups(program);
-    let (args, warnings) = match cli::parse(program.name, program.about, &groups, line) {
-        Ok(Parsed::Run { args, warnings }) => (Arc::new(args), warnings),
+    let (mut args, warnings) = match cli::parse(program.name, program.about, &groups, line) {
+        Ok(Parsed::Run { args, warnings }) => (args, warnings),
         Ok(Parsed::Help(text)) => return Ok(print(text.as_bytes())),
         Ok(Parsed::Version) => {
             return Ok(print(build_info::version_text(program.exporter, &Host::read().line()).as_bytes()));
@@ -119,25 +142,23 @@ fn run(program: &'static Program, line: impl Iterator<Item = String>) -> Result<
         }
     };
     drop(groups);
+    (program.preset)(&mut args)?;
+    let args = Arc::new(args);
     log::init(&args);
-    let mut mistakes = (program.check)(&args);
-    let path = args.text("web.telemetry-path");
+    let mut mistakes = Vec::new();
+    let path = args.text(program.path_flag);
     if !path.starts_with('/') || path.contains(['{', '}', '?', '#']) {
-        mistakes
-            .push(ConfigError::new(format!("--web.telemetry-path: expected a path such as /metrics, found {path:?}")));
+        let flag = program.path_flag;
+        mistakes.push(ConfigError::new(format!("--{flag}: expected a path such as /metrics, found {path:?}")));
     }
-    let rows: Vec<&'static Row> =
-        program.rows.iter().copied().filter(|row| is_on(&args, switch_name(row.name), row.on)).collect();
-    let engine = match Engine::new(program.prefix, &rows, &args) {
-        Ok(engine) => engine,
+    let made = match (program.source)(&args) {
+        Ok(made) if mistakes.is_empty() => made,
+        Ok(_) => return Err(mistakes),
         Err(more) => {
             mistakes.extend(more);
             return Err(mistakes);
         }
     };
-    if !mistakes.is_empty() {
-        return Err(mistakes);
-    }
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -146,8 +167,20 @@ fn run(program: &'static Program, line: impl Iterator<Item = String>) -> Result<
             tracing::warn!(name = planned.name, "this collector is not part of this version yet: it gives no samples");
         }
     }
-    let service = service(program, &args, engine);
-    if args.on("once") { Ok(once(&service)) } else { serve(&service, &args) }
+    let service = service(program, &args, made.source);
+    if args.on("once") { once(&service) } else { serve(&service, &args, made.web) }
+}
+
+/// An engine for the collectors of `rows` that are switched on, on a thread of its own; `prefix` begins the names of
+/// the series about them.
+pub fn collectors(prefix: &str, rows: &[&'static Row], args: &Arc<Args>) -> Result<Made, Vec<ConfigError>> {
+    let running: Vec<&'static Row> =
+        rows.iter().copied().filter(|row| is_on(args, switch_name(row.name), row.on)).collect();
+    let engine = Engine::new(prefix, &running, args)?;
+    let switched_off = rows.iter().map(|row| row.name).filter(|name| !engine.names().contains(name)).collect();
+    let turns = Turns::start(engine, switched_off)
+        .map_err(|e| vec![ConfigError::new(format!("cannot start the thread that scrapes: {e}"))])?;
+    Ok(Made { source: Arc::new(turns), web: None })
 }
 
 /// `collector.<name>`, made once per collector for the life of the process, which reads its command line once.
@@ -192,16 +225,17 @@ pub fn groups(program: &'static Program) -> Vec<Group<'static>> {
     groups
 }
 
-fn service(program: &'static Program, args: &Args, engine: Engine) -> Arc<Service> {
+fn service(program: &'static Program, args: &Args, source: Arc<dyn Source>) -> Arc<Service> {
     let most = usize::try_from(args.integer("web.max-requests")).unwrap_or(0).min(Semaphore::MAX_PERMITS);
     Arc::new(Service {
         title: program.title,
         about: program.about,
-        exporter: program.exporter,
-        metrics_path: args.text("web.telemetry-path").to_owned(),
-        switched_off: program.rows.iter().map(|row| row.name).filter(|name| !engine.names().contains(name)).collect(),
-        engine,
-        instruments: (!args.on("web.disable-exporter-metrics")).then(Instruments::default),
+        metrics_path: args.text(program.path_flag).to_owned(),
+        source,
+        own: Arc::new(Own {
+            exporter: program.exporter,
+            instruments: (!args.on("web.disable-exporter-metrics")).then(Instruments::default),
+        }),
         slots: (most > 0).then(|| Semaphore::new(most)),
         most_requests: most,
         timeout_offset: args.duration("scrape.timeout-offset"),
@@ -217,22 +251,34 @@ fn print(text: &[u8]) -> ExitCode {
     }
 }
 
-/// Prints one page; fails when a collector could not do what it is there for.
-fn once(service: &Service) -> ExitCode {
+/// Prints one page; fails when something could not do what it is there for.
+fn once(service: &Service) -> Result<ExitCode, Vec<ConfigError>> {
+    let runtime = runtime()?;
     let deadline = Instant::now() + service.default_timeout;
-    let request = Request { only: None, deadline, format: Format::Text, gzip: false };
-    let Some(answer) = service.engine.scrape(&request, |page| service.own_series(page)) else {
-        return ExitCode::FAILURE;
-    };
-    let printed = print(&answer.body);
-    if answer.complete { printed } else { ExitCode::FAILURE }
+    let asked =
+        Asked { endpoint: Endpoint::Metrics, query: String::new(), deadline, format: Format::Text, gzip: false };
+    let answer = runtime.block_on(Arc::clone(&service.source).answer(asked, Arc::clone(&service.own)));
+    runtime.shutdown_background();
+    let answer = answer.map_err(|refusal| vec![ConfigError::new(refusal.reason)])?;
+    let printed = print(&answer.body.into_bytes());
+    Ok(if answer.complete { printed } else { ExitCode::FAILURE })
 }
 
-fn serve(service: &Arc<Service>, args: &Args) -> Result<ExitCode, Vec<ConfigError>> {
+fn runtime() -> Result<Runtime, Vec<ConfigError>> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // The blocking threads compare passwords and take apart large documents; scrapes of the kernel have a thread of
+        // their own.
+        .thread_name("blocking")
+        .max_blocking_threads(4)
+        .build()
+        .map_err(|e| vec![ConfigError::new(e.to_string())])
+}
+
+fn serve(service: &Arc<Service>, args: &Args, web: Option<WebConfigFile>) -> Result<ExitCode, Vec<ConfigError>> {
     let fail = |e: &dyn std::fmt::Display| vec![ConfigError::new(e.to_string())];
-    let config = args.text("web.config.file");
-    let config = match config {
-        "" => None,
+    let config = match args.text("web.config.file") {
+        "" => web.map(Arc::new),
         path => Some(Arc::new(WebConfigFile::open(Path::new(path)).map_err(|e| fail(&e))?)),
     };
     let bound: Vec<Bound> = match args.on("web.systemd-socket") {
@@ -240,27 +286,31 @@ fn serve(service: &Arc<Service>, args: &Args) -> Result<ExitCode, Vec<ConfigErro
         false => web::bind(&args.list("web.listen-address")),
     }
     .map_err(|e| fail(&e))?;
+    let names: Vec<String> = service.source.standings().into_iter().map(|part| part.name).collect();
     tracing::info!(
         version = build_info::VERSION,
         revision = build_info::REVISION,
         host = Host::read().line(),
-        collectors = service.engine.names().join(","),
+        collectors = names.join(","),
         "Starting {}",
-        service.exporter
+        service.own.exporter
     );
     if rustix::process::geteuid().is_root() {
         tracing::warn!("Running as root: an unprivileged user is enough, the README says what each capability buys");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        // The blocking threads compare passwords, nothing else; scrapes have a thread of their own.
-        .thread_name("blocking")
-        .max_blocking_threads(4)
-        .build()
-        .map_err(|e| fail(&e))?;
-    let router = router(Arc::clone(service)).map_err(|e| fail(&e))?;
+    let runtime = runtime()?;
+    let router = router(service);
     let served = runtime.block_on(async {
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut hangup = signal(SignalKind::hangup())?;
+        let source = Arc::clone(&service.source);
+        tokio::spawn(async move {
+            while hangup.recv().await.is_some() {
+                if source.reload().is_none() {
+                    tracing::info!("SIGHUP: there is no configuration to read again");
+                }
+            }
+        });
         let stop = async move {
             tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
             tracing::info!("Stopping: running scrapes are finished first");

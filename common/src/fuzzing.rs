@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::exposition::{Desc, Format, Merge, Page, parse_text, push_number};
-use crate::{fields, flags, http, negotiate, process, web};
+use crate::{fields, flags, http, negotiate, process, query, web};
 
 /// A parser of bytes that someone else wrote.
 pub struct Parser {
@@ -151,7 +151,7 @@ fn headers(bytes: &[u8]) {
 fn query(bytes: &[u8]) {
     let lossy = String::from_utf8_lossy(bytes);
     let names = ["cpu", "stat", "time"];
-    if let Ok(Some(only)) = http::select(&lossy, &names, &["off"]) {
+    if let Ok(Some(only)) = query::select_collectors(&lossy, &names, &["off"]) {
         assert!(only.iter().all(|&at| at < names.len()), "{only:?}");
     }
     let clean = http::clean_path(&lossy);

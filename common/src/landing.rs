@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::scrape::Standing;
+use crate::source::Standing;
 use crate::{build_info, host};
 
 /// What the page says about the program.
@@ -58,7 +58,7 @@ impl Landing<'_> {
             writeln!(
                 out,
                 "<tr><td>{}</td><td class=\"n\">{took}</td><td class=\"{class}\">{}</td></tr>",
-                escape(standing.name),
+                escape(&standing.name),
                 escape(&outcome)
             )?;
         }
@@ -91,14 +91,19 @@ mod tests {
     #[test]
     fn says_what_it_knows_and_escapes_it() {
         let standings = [
-            Standing { name: "arp", took: Some(Duration::from_micros(1500)), complaint: None, no_data: false },
             Standing {
-                name: "bad",
+                name: "arp".to_owned(),
+                took: Some(Duration::from_micros(1500)),
+                complaint: None,
+                no_data: false,
+            },
+            Standing {
+                name: "bad".to_owned(),
                 took: Some(Duration::ZERO),
                 complaint: Some("<script>".to_owned()),
                 no_data: false,
             },
-            Standing { name: "new", took: None, complaint: None, no_data: false },
+            Standing { name: "new".to_owned(), took: None, complaint: None, no_data: false },
         ];
         let landing = Landing { title: "Node Exporter", about: "A & B", metrics_path: "/m", standings: &standings };
         let html = landing.html();

@@ -4,6 +4,7 @@
 //! face, and the life of a program on top.
 
 pub mod app;
+pub mod body;
 pub mod build_info;
 pub mod cli;
 pub mod collector;
@@ -24,6 +25,10 @@ pub mod log;
 mod memory;
 pub mod negotiate;
 pub mod process;
+pub mod query;
+pub mod render;
 pub mod scrape;
+pub mod source;
+pub mod turns;
 pub mod web;
 pub mod yaml;

@@ -3,24 +3,21 @@
 //! Each collector fails alone. An error costs its samples, a panic costs its samples and its state, and one that does
 //! not come back in time costs its samples until it does; it is not started a second time meanwhile.
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::collector::{Collector, Row, Scrape};
 use crate::crew::{Crew, Job};
 use crate::error::{CollectError, ConfigError};
-use crate::exposition::{Desc, Format, Merge, Page};
+use crate::exposition::{Desc, Format, Page};
 use crate::flags::Args;
-use crate::gzip::Gzip;
+use crate::render::Renderer;
+use crate::source::{Answer, Standing};
 
 /// How long the other collectors wait behind a slow one before a second thread goes on with them.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// What a collector gets that was too late the last time.
 const SECOND_CHANCE: Duration = Duration::from_secs(1);
-
-/// Clashes beyond this many are not logged any more; they are still counted.
-const MOST_LOGGED: usize = 200;
 
 /// What a request wants.
 #[derive(Clone, Debug)]
@@ -35,30 +32,6 @@ pub struct Request {
     pub gzip: bool,
 }
 
-/// An answer.
-#[derive(Debug)]
-pub struct Answer {
-    /// The page, compressed if that was wanted.
-    pub body: Vec<u8>,
-    /// Whether a series or a family had to be left out.
-    pub refused: bool,
-    /// Whether every collector that ran had something to say or nothing to complain about.
-    pub complete: bool,
-}
-
-/// How a collector fared the last time it ran.
-#[derive(Clone, Debug)]
-pub struct Standing {
-    /// Name of the collector.
-    pub name: &'static str,
-    /// Time it took; `None` before its first run.
-    pub took: Option<Duration>,
-    /// What it had to complain about; `None` when all was well.
-    pub complaint: Option<String>,
-    /// Whether the complaint is only that the host has nothing of this kind.
-    pub no_data: bool,
-}
-
 /// The collectors of a program and what is kept between scrapes. Scrapes take turns.
 pub struct Engine {
     names: Vec<&'static str>,
@@ -71,16 +44,11 @@ struct Inner {
     /// `None` while a collector is out with a late job.
     idle: Vec<Option<Box<Task>>>,
     was_late: Vec<bool>,
-    merge: Merge,
-    gzip: Gzip,
+    renderer: Renderer,
     /// Success and duration of the collectors, and what the caller adds.
     tail: Page,
     duration_name: String,
     success_name: String,
-    /// How large the last body was, compressed or not: the next one will be much the same.
-    sizes: [usize; 2],
-    /// Clashes that were logged already.
-    logged: HashSet<String>,
 }
 
 struct Task {
@@ -144,21 +112,17 @@ impl Engine {
             return Err(mistakes);
         }
         let names: Vec<&'static str> = rows.iter().map(|row| row.name).collect();
-        let standing = |&name: &&'static str| Standing { name, took: None, complaint: None, no_data: false };
         Ok(Self {
-            standings: Mutex::new(names.iter().map(standing).collect()),
+            standings: Mutex::new(names.iter().copied().map(Standing::new).collect()),
             inner: Mutex::new(Inner {
                 // One thread per collector is the most that can ever be stuck, and one goes on with the rest.
                 crew: Crew::new("collect", PATIENCE, names.len() + 1),
                 was_late: vec![false; names.len()],
                 idle,
-                merge: Merge::default(),
-                gzip: Gzip::default(),
+                renderer: Renderer::default(),
                 tail: Page::default(),
                 duration_name: format!("{prefix}_scrape_collector_duration_seconds"),
                 success_name: format!("{prefix}_scrape_collector_success"),
-                sizes: [0; 2],
-                logged: HashSet::new(),
             }),
             names,
         })
@@ -264,27 +228,8 @@ impl Inner {
     fn render(&mut self, request: &Request, ran: &[bool], complete: bool) -> Answer {
         let tasks = self.idle.iter().zip(ran).filter(|(_, ran)| **ran).filter_map(|(task, _)| task.as_deref());
         let pages: Vec<&Page> = tasks.map(|task| &task.page).chain([&self.tail]).collect();
-        let [plain, packed] = &mut self.sizes;
-        let size = if request.gzip { packed } else { plain };
-        let mut body = Vec::with_capacity(*size + *size / 8 + 4096);
-        let gzip = &mut self.gzip;
-        let refused = if request.gzip {
-            let refused = self.merge.write(&pages, request.format, &mut |piece| gzip.push(piece, &mut body));
-            gzip.finish(&mut body);
-            refused
-        } else {
-            self.merge.write(&pages, request.format, &mut |piece| body.extend_from_slice(piece))
-        };
-        *size = body.len();
-        let mut any = false;
-        for series in refused.iter().chain(pages.iter().flat_map(|page| page.duplicates())) {
-            any = true;
-            // Once is enough: the same clash comes again at every scrape.
-            if self.logged.len() < MOST_LOGGED && self.logged.insert(series.clone()) {
-                tracing::error!(series, "error gathering metrics: left out, the page has it already");
-            }
-        }
-        Answer { body, refused: any, complete }
+        let (body, refused) = self.renderer.body(&pages, None, request.format, request.gzip);
+        Answer { body, refused, complete }
     }
 }
 
@@ -315,7 +260,7 @@ impl Verdict {
 
     /// One line when something changes, not one per scrape.
     fn log_change(&self, before: &Standing) {
-        let (name, duration_seconds) = (before.name, self.took.as_secs_f64());
+        let (name, duration_seconds) = (before.name.as_str(), self.took.as_secs_f64());
         match &self.complaint {
             None if before.complaint.as_ref().is_some_and(|_| !before.no_data) => {
                 tracing::info!(name, duration_seconds, "collector is well again");
@@ -338,6 +283,7 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::body::Body;
     use crate::flags::Flag;
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -383,7 +329,9 @@ mod tests {
         let deadline = Instant::now() + within;
         let request = Request { only, deadline, format: Format::Text, gzip: false };
         let answer = engine.scrape(&request, |_| {}).unwrap();
-        (String::from_utf8(answer.body.clone()).unwrap(), answer)
+        let Answer { body, refused, complete } = answer;
+        let page = String::from_utf8(body.into_bytes()).unwrap();
+        (page, Answer { body: Body::Whole(Vec::new()), refused, complete })
     }
 
     fn success(page: &str, name: &str) -> Option<bool> {

@@ -21,7 +21,8 @@ use common::cli::{self, Parsed};
 use common::collector::Row;
 use common::exposition::{Format, Page};
 use common::instruments::Instruments;
-use common::scrape::{Answer, Engine, Request};
+use common::scrape::{Engine, Request};
+use common::source::Answer;
 use criterion::Criterion;
 use node_exporter::PROGRAM;
 
@@ -74,7 +75,7 @@ impl Scraped {
         let Ok(Parsed::Run { args, .. }) = parsed else { unreachable!("bad flags: {flags:?}") };
         let rows: Vec<&'static Row> = PROGRAM.rows.iter().copied().filter(|row| row.on).collect();
         Self {
-            engine: Engine::new(PROGRAM.prefix, &rows, &Arc::new(args)).unwrap(),
+            engine: Engine::new(node_exporter::PREFIX, &rows, &Arc::new(args)).unwrap(),
             instruments: Instruments::default(),
         }
     }

@@ -15,25 +15,43 @@ mod testing;
 
 #[doc(hidden)]
 pub use collectors::fuzzing;
-use common::app::{Program, web_flags};
+use std::sync::Arc;
+
+use common::app::{self, Made, Program, web_flags};
 use common::error::ConfigError;
 use common::flags::{Args, Flag};
 
-static WEB: [Flag; 10] = web_flags(":9100");
+static WEB: [Flag; 10] = web_flags(":9100", "web.telemetry-path");
+
+/// Begins the names of the series about collectors.
+pub const PREFIX: &str = "node";
 
 /// The node exporter as the shared life of a program knows it.
 pub static PROGRAM: Program = Program {
     name: "node-exporter",
     exporter: "node_exporter",
-    prefix: "node",
     title: "Node Exporter",
     about: "Prometheus exporter for hardware and kernel of a Linux node.",
     web_flags: &WEB,
     flags: &[("Paths", fs::FLAGS)],
     rows: collectors::COLLECTORS,
     planned: planned::PLANNED,
-    check,
+    path_flag: "web.telemetry-path",
+    preset: app::NO_PRESET,
+    source,
 };
+
+fn source(args: &Arc<Args>) -> Result<Made, Vec<ConfigError>> {
+    let mut mistakes = check(args);
+    match app::collectors(PREFIX, collectors::COLLECTORS, args) {
+        Ok(made) if mistakes.is_empty() => Ok(made),
+        Ok(_) => Err(mistakes),
+        Err(more) => {
+            mistakes.extend(more);
+            Err(mistakes)
+        }
+    }
+}
 
 /// The host's trees must be there.
 fn check(args: &Args) -> Vec<ConfigError> {

@@ -48,13 +48,13 @@ fn engine(tree: &Path) -> Engine {
     line.extend(more.lines().map(|flag| flag.replace("{tree}", tree_name)));
     let parsed = cli::parse(PROGRAM.name, PROGRAM.about, &app::groups(&PROGRAM), line);
     let Ok(cli::Parsed::Run { args, .. }) = parsed else { panic!("bad flags") };
-    Engine::new(PROGRAM.prefix, PROGRAM.rows, &Arc::new(args)).unwrap_or_else(|e| panic!("{e:?}"))
+    Engine::new(node_exporter::PREFIX, PROGRAM.rows, &Arc::new(args)).unwrap_or_else(|e| panic!("{e:?}"))
 }
 
 fn check(engine: &Engine, what: &dyn std::fmt::Display) {
     let deadline = Instant::now() + Duration::from_secs(60);
     let request = Request { only: None, deadline, format: Format::Text, gzip: false };
-    let body = engine.scrape(&request, |_| {}).unwrap().body;
+    let body = engine.scrape(&request, |_| {}).unwrap().body.into_bytes();
     if let Err(e) = parse_text(&body) {
         panic!("{what}: no page any more: {e}");
     }

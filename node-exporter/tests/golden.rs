@@ -72,12 +72,12 @@ fn scraped_again(tree: &Path) -> String {
     let line = std::iter::once("node-exporter".to_owned()).chain(command_line(tree));
     let parsed = cli::parse(PROGRAM.name, PROGRAM.about, &app::groups(&PROGRAM), line);
     let Ok(Parsed::Run { args, .. }) = parsed else { panic!("{}: bad flags", tree.display()) };
-    let engine = Engine::new(PROGRAM.prefix, &rows(), &Arc::new(args)).unwrap_or_else(|e| panic!("{e:?}"));
+    let engine = Engine::new(node_exporter::PREFIX, &rows(), &Arc::new(args)).unwrap_or_else(|e| panic!("{e:?}"));
     let mut page = Vec::new();
     for _ in 0..2 {
         let deadline = Instant::now() + Duration::from_secs(30);
         let request = Request { only: None, deadline, format: Format::Text, gzip: false };
-        page = engine.scrape(&request, |_| {}).unwrap().body;
+        page = engine.scrape(&request, |_| {}).unwrap().body.into_bytes();
     }
     String::from_utf8(page).unwrap()
 }
