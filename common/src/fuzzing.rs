@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::exposition::{Desc, Format, Merge, Page, parse_text, push_number};
-use crate::{fields, flags, http, negotiate, process, query, web};
+use crate::{fields, flags, hosts, http, negotiate, process, query, web};
 
 /// A parser of bytes that someone else wrote.
 pub struct Parser {
@@ -62,7 +62,7 @@ pub static PARSERS: &[Parser] = &[
     Parser::new("listen address", |bytes| text(bytes, |text| eat(web::listen::parse(text))), b"[fe80::1%eth0]:9100"),
     Parser::new(
         "hosts",
-        |bytes| text(bytes, |text| eat(web::listen::find_host(text, "node1"))),
+        |bytes| text(bytes, |text| eat(hosts::parse(text, "node1"))),
         b"127.0.0.1 localhost # me\n::1 node1 localhost\n10.0.0.1\tNODE1\n",
     ),
     Parser::new("duration", |bytes| text(bytes, |text| eat(flags::parse_duration(text))), b"1h30m1.5s250ms10us7ns"),

@@ -117,7 +117,7 @@ fn measure(c: &mut Criterion, place: &str, flags: &[String], roots: &[PathBuf]) 
         scraped.scrape(false);
         scraped.scrape(true);
     }
-    let sizes = (scraped.scrape(false).body.len(), scraped.scrape(true).body.len());
+    let sizes = (scraped.scrape(false).body.into_bytes().len(), scraped.scrape(true).body.into_bytes().len());
     println!("{place}: {} bytes, {} compressed", sizes.0, sizes.1);
     for (name, gzip) in [("plain", false), ("gzip", true)] {
         const ROUNDS: u64 = 50;

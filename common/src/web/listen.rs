@@ -14,11 +14,10 @@ use std::os::unix::net::UnixListener;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
+use crate::hosts;
+
 /// Connections the kernel completes and keeps for us while we are busy; it caps the number at net.core.somaxconn.
 const BACKLOG: i32 = 1024;
-
-/// Where host names are looked up, besides `localhost`.
-const HOSTS: &str = "/etc/hosts";
 
 /// One address of the command line, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -286,37 +285,18 @@ fn resolve(text: &str, host: &str, port: u16) -> Result<SocketAddr, ListenError>
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok((ip, port).into());
     }
-    // No file is no names; the message below says what to do.
-    let hosts = fs::read(HOSTS).unwrap_or_default();
-    if let Some(ip) = find_host(&String::from_utf8_lossy(&hosts), host) {
-        return Ok((ip, port).into());
+    // The first IPv4 address of a name, else its first IPv6 address: what the Go exporters bind.
+    let known = hosts::addresses(host);
+    if let Some(ip) = known.iter().find(|ip| ip.is_ipv4()).or(known.first()) {
+        return Ok((*ip, port).into());
     }
     if host.eq_ignore_ascii_case("localhost") {
         return Ok((Ipv4Addr::LOCALHOST, port).into());
     }
     Err(ListenError::new(
         text,
-        format!("expected an IP address, localhost or a name in {HOSTS}, found {host:?} (DNS is not asked)"),
+        format!("expected an IP address, localhost or a name in {}, found {host:?} (DNS is not asked)", hosts::FILE),
     ))
-}
-
-/// The first IPv4 address of a name, else its first IPv6 address: what the Go exporters bind.
-pub(crate) fn find_host(hosts: &str, name: &str) -> Option<IpAddr> {
-    let mut found: Option<IpAddr> = None;
-    for line in hosts.lines() {
-        let line = line.split_once('#').map_or(line, |(before, _comment)| before);
-        let mut words = line.split_ascii_whitespace();
-        let Some(ip) = words.next().and_then(|word| word.parse::<IpAddr>().ok()) else {
-            continue;
-        };
-        if words.any(|word| word.eq_ignore_ascii_case(name)) {
-            if ip.is_ipv4() {
-                return Some(ip);
-            }
-            found = found.or(Some(ip));
-        }
-    }
-    found
 }
 
 /// A zone is the number of an interface, or its name, which sysfs turns into the number.
@@ -383,15 +363,6 @@ mod tests {
         check("a b:1", r#"listen address "a b:1": expected an IP address or a host name before the port, found "a b""#);
         check("vsock://x:1", r#"listen address "vsock://x:1": expected a vsock context id, found "x""#);
         check("vsock://:x", r#"listen address "vsock://:x": expected a vsock port number, found "x""#);
-    }
-
-    #[test]
-    fn hosts_prefer_ipv4() {
-        let hosts = "# own\n::1 localhost me\n10.0.0.7\tnode7 me # x hidden\nbroken line\n";
-        assert_eq!(find_host(hosts, "ME"), Some("10.0.0.7".parse().unwrap()));
-        assert_eq!(find_host(hosts, "localhost"), Some("::1".parse().unwrap()));
-        assert_eq!(find_host(hosts, "hidden"), None);
-        assert_eq!(find_host("", "me"), None);
     }
 
     #[test]

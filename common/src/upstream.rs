@@ -1,0 +1,325 @@
+//! Asking another program over HTTP: one request under a deadline, with a cap on what comes back.
+//!
+//! * Connections are kept and used again; how many, the caller says. A kept one that turns out to be closed before a
+//!   byte of the answer came is replaced once, anything else is the answer: nothing is asked twice.
+//! * Redirects are not followed: an exporter asks one place.
+//! * [`Kind`] says where it went wrong, for metrics; [`Failure`] says what, for people.
+
+pub mod dial;
+pub mod tls;
+pub mod url;
+
+use std::cell::Cell;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UnixStream;
+use tokio::time::timeout_at;
+use tokio_rustls::TlsConnector;
+
+pub use tls::TlsOptions;
+pub use url::{Place, Url};
+
+/// Bytes read in one go at most; documents of some MB should not take a thousand reads.
+const MOST_READ_BYTES: usize = 128 << 10;
+/// Room for the body before the first byte has come, whatever the header promises.
+const MOST_RESERVED_BYTES: usize = 1 << 20;
+
+/// Where it went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The name has no address.
+    Resolve,
+    /// Nobody listens, or the connection was closed before anything came.
+    Connect,
+    /// No TLS, or a certificate that is not trusted.
+    Tls,
+    /// The deadline passed.
+    Timeout,
+    /// What came back is not HTTP.
+    Protocol,
+    /// The body ended before its announced length.
+    CutShort,
+    /// The body is larger than anything useful.
+    TooLarge,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// Where it went wrong.
+    pub kind: Kind,
+    /// One sentence for people.
+    pub what: String,
+}
+
+impl Failure {
+    fn new(kind: Kind, what: impl fmt::Display) -> Self {
+        Self { kind, what: what.to_string() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+/// An answer, whatever its status.
+#[derive(Debug)]
+pub struct Fetched {
+    /// Status of the answer.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Vec<u8>,
+}
+
+impl Fetched {
+    /// A header as text, empty when it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+/// One place that is asked again and again.
+pub struct Upstream {
+    url: Url,
+    headers: HeaderMap,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    kept: Mutex<Vec<SendRequest<Empty<Bytes>>>>,
+    most_kept: usize,
+    most_bytes: usize,
+}
+
+impl Upstream {
+    /// A place and how to ask there; nothing is opened yet. `headers` go with every request, a `Host` among them in
+    /// place of the URL's own; credentials of the URL are sent unless there is an `Authorization` header. At most
+    /// `most_kept` connections stay open between requests, and at most `most_bytes` are taken of a body.
+    ///
+    /// Fails when a TLS file cannot be used, with a sentence that names it.
+    pub fn new(
+        url: Url,
+        mut headers: HeaderMap,
+        options: &TlsOptions,
+        most_kept: usize,
+        most_bytes: usize,
+    ) -> Result<Self, String> {
+        let tls = match &url.place {
+            Place::Host { host, tls: true, .. } => Some(Self::tls(options, host)?),
+            _ => None,
+        };
+        if !headers.contains_key(HOST) {
+            let host = HeaderValue::try_from(url.authority.as_str()).map_err(|_| "expected a host in ASCII".to_owned())?;
+            headers.insert(HOST, host);
+        }
+        if let Some((user, password)) = &url.credentials
+            && !headers.contains_key(AUTHORIZATION)
+        {
+            headers.insert(AUTHORIZATION, basic(user, password)?);
+        }
+        Ok(Self { url, headers, tls, kept: Mutex::default(), most_kept, most_bytes })
+    }
+
+    fn tls(options: &TlsOptions, host: &str) -> Result<(TlsConnector, ServerName<'static>), String> {
+        let config: Arc<ClientConfig> = options.client_config()?;
+        let name = options.server_name.as_deref().unwrap_or(host).to_owned();
+        let shown = name.clone();
+        let name = ServerName::try_from(name).map_err(|_| format!("expected a DNS name or an address for TLS, found {shown:?}"))?;
+        Ok((TlsConnector::from(config), name))
+    }
+
+    /// The place.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Asks for `path`, with the whole answer there by `deadline`.
+    pub async fn get(&self, path: &str, deadline: Instant) -> Result<Fetched, Failure> {
+        let started = Instant::now();
+        let stage = Cell::new("while connecting");
+        let deadline = tokio::time::Instant::from_std(deadline);
+        match timeout_at(deadline, self.get_in_stages(path, deadline, &stage)).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let took = Seconds(started.elapsed());
+                Err(Failure::new(Kind::Timeout, format!("no answer within {took}: stopped {}", stage.get())))
+            }
+        }
+    }
+
+    async fn get_in_stages(
+        &self,
+        path: &str,
+        deadline: tokio::time::Instant,
+        stage: &Cell<&'static str>,
+    ) -> Result<Fetched, Failure> {
+        if let Some(mut sender) = self.take_kept()
+            && sender.ready().await.is_ok()
+        {
+            stage.set("while waiting for the answer");
+            match sender.send_request(self.request(path)?).await {
+                Ok(answer) => return self.receive(answer, sender, stage).await,
+                // Closed by the other side since it was last used, before it saw this request.
+                Err(e) if e.is_canceled() || e.is_closed() || e.is_incomplete_message() || is_reset(&e) => {}
+                Err(e) => return Err(no_answer(&e)),
+            }
+        }
+        stage.set("while connecting");
+        let mut sender = self.open(deadline, stage).await?;
+        stage.set("while waiting for the answer");
+        let answer = sender.send_request(self.request(path)?).await.map_err(|e| no_answer(&e))?;
+        self.receive(answer, sender, stage).await
+    }
+
+    fn take_kept(&self) -> Option<SendRequest<Empty<Bytes>>> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|sender| !sender.is_closed());
+        kept.pop()
+    }
+
+    fn request(&self, path: &str) -> Result<Request<Empty<Bytes>>, Failure> {
+        let mut request = Request::new(Empty::new());
+        *request.uri_mut() = path.parse().map_err(|e| Failure::new(Kind::Protocol, format!("{path}: {e}")))?;
+        *request.headers_mut() = self.headers.clone();
+        Ok(request)
+    }
+
+    async fn open(
+        &self,
+        deadline: tokio::time::Instant,
+        stage: &Cell<&'static str>,
+    ) -> Result<SendRequest<Empty<Bytes>>, Failure> {
+        let (host, port) = match &self.url.place {
+            Place::Unix(path) => {
+                let stream = UnixStream::connect(path).await;
+                return shake(stream.map_err(|e| Failure::new(Kind::Connect, format!("{path}: {e}")))?).await;
+            }
+            Place::Host { host, port, .. } => (host, *port),
+        };
+        let addresses = dial::resolve(host).await.map_err(|what| Failure::new(Kind::Resolve, what))?;
+        let stream = dial::connect(&addresses, port, deadline).await.map_err(|e| match e.kind() {
+            std::io::ErrorKind::TimedOut => Failure::new(Kind::Timeout, e),
+            _ => Failure::new(Kind::Connect, e),
+        })?;
+        let Some((connector, name)) = &self.tls else {
+            return shake(stream).await;
+        };
+        stage.set("in the TLS handshake");
+        let stream = connector.connect(name.clone(), stream).await;
+        shake(stream.map_err(|e| Failure::new(Kind::Tls, format!("TLS: {e}")))?).await
+    }
+
+    async fn receive(
+        &self,
+        answer: Response<hyper::body::Incoming>,
+        sender: SendRequest<Empty<Bytes>>,
+        stage: &Cell<&'static str>,
+    ) -> Result<Fetched, Failure> {
+        stage.set("in the middle of the body");
+        let (head, mut body) = answer.into_parts();
+        let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let too_large = || Failure::new(Kind::TooLarge, format!("the answer has more than {} bytes", self.most_bytes));
+        if length.is_some_and(|length: usize| length > self.most_bytes) {
+            return Err(too_large());
+        }
+        let mut bytes = Vec::with_capacity(length.unwrap_or(0).min(MOST_RESERVED_BYTES));
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|e| {
+                Failure::new(Kind::CutShort, format!("the answer ended after {} bytes of its body: {}", bytes.len(), root(&e)))
+            })?;
+            let Ok(piece) = frame.into_data() else { continue };
+            if bytes.len() + piece.len() > self.most_bytes {
+                return Err(too_large());
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if !sender.is_closed() && kept.len() < self.most_kept {
+            kept.push(sender);
+        }
+        drop(kept);
+        Ok(Fetched { status: head.status, headers: head.headers, body: bytes })
+    }
+}
+
+/// The value of an `Authorization` header (RFC 7617).
+pub fn basic(user: &str, password: &str) -> Result<HeaderValue, String> {
+    let mut value = HeaderValue::try_from(format!("Basic {}", base64(format!("{user}:{password}").as_bytes())))
+        .map_err(|_| "expected credentials that fit into a header".to_owned())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// RFC 4648, section 4.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let word = chunk.iter().fold(0_u32, |word, b| word << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
+        for at in 0..4 {
+            let six = usize::try_from(word >> (18 - 6 * at) & 63).unwrap_or(0);
+            out.push(if at > chunk.len() { '=' } else { char::from(ALPHABET.get(six).copied().unwrap_or(b'=')) });
+        }
+    }
+    out
+}
+
+/// Begins HTTP/1.1 on a connection, which is then worked on beside everything else.
+async fn shake<S>(stream: S) -> Result<SendRequest<Empty<Bytes>>, Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = http1::Builder::new()
+        .max_buf_size(MOST_READ_BYTES)
+        .ignore_invalid_headers_in_responses(true)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|e| no_answer(&e))?;
+    // Ends with the sender or with the other side; what went wrong is told where the answer is awaited.
+    tokio::spawn(async move { drop(connection.await) });
+    Ok(sender)
+}
+
+fn no_answer(e: &hyper::Error) -> Failure {
+    match e {
+        e if e.is_parse() => Failure::new(Kind::Protocol, format!("expected HTTP, found something else: {}", root(e))),
+        e if e.is_incomplete_message() => Failure::new(Kind::Connect, "the connection was closed instead of an answer"),
+        e => Failure::new(Kind::Connect, format!("no answer: {}", root(e))),
+    }
+}
+
+fn is_reset(e: &hyper::Error) -> bool {
+    use std::error::Error as _;
+    let cause = e.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|e| matches!(e.kind(), std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe))
+}
+
+/// The last cause: what the others wrap.
+fn root(e: &hyper::Error) -> String {
+    let mut cause: &dyn std::error::Error = e;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
+
+/// A duration as people write it.
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} s", self.0.as_secs_f64())
+    }
+}

@@ -1,0 +1,86 @@
+//! From a host name to a connected socket.
+//!
+//! * Names: IP literals, `/etc/hosts`, `localhost`, then DNS as `/etc/resolv.conf` says, read anew each time. A static
+//!   glibc cannot load the modules behind getaddrinfo, so the resolver is a crate (hickory).
+//! * Several addresses are tried one after the other, each with its share of the time that is left.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::ResolveHosts;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+use crate::hosts;
+
+/// The addresses of a host, in the order in which they should be tried; never empty.
+///
+/// Fails with one sentence.
+pub async fn resolve(host: &str) -> Result<Vec<IpAddr>, String> {
+    if let Ok(ip) = host.parse() {
+        return Ok(vec![ip]);
+    }
+    let known = hosts::addresses(host);
+    if !known.is_empty() {
+        return Ok(known);
+    }
+    let name = host.trim_end_matches('.').to_ascii_lowercase();
+    if name == "localhost" || name.ends_with(".localhost") {
+        return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+    }
+    let mut builder = TokioResolver::builder_tokio().map_err(|e| format!("/etc/resolv.conf cannot be used: {e}"))?;
+    builder.options_mut().use_hosts_file = ResolveHosts::Never;
+    let resolver = builder.build().map_err(|e| format!("no resolver: {e}"))?;
+    let found = resolver.lookup_ip(host).await.map_err(|e| format!("no address for {host}: {e}"))?;
+    let addresses: Vec<IpAddr> = found.iter().collect();
+    if addresses.is_empty() { Err(format!("no address for {host}")) } else { Ok(addresses) }
+}
+
+/// A connection to the first of `addresses` that takes one.
+///
+/// Fails with the error of the last one that was tried.
+pub async fn connect(addresses: &[IpAddr], port: u16, deadline: Instant) -> io::Result<TcpStream> {
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for (tried, ip) in addresses.iter().enumerate() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let share = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+        let address = SocketAddr::new(*ip, port);
+        match timeout_at(Instant::now() + left / share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                // A request is one write; waiting to fill a packet only delays it.
+                let _best_effort = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Ok(Err(e)) => last = io::Error::new(e.kind(), format!("{address}: {e}")),
+            Err(_) => last = io::Error::new(io::ErrorKind::TimedOut, format!("{address}: no answer")),
+        }
+    }
+    Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn literals_and_localhost_need_nobody() {
+        assert_eq!(resolve("127.0.0.9").await, Ok(vec!["127.0.0.9".parse().unwrap()]));
+        assert_eq!(resolve("::1").await, Ok(vec!["::1".parse().unwrap()]));
+        assert!(resolve("LocalHost").await.unwrap().contains(&Ipv4Addr::LOCALHOST.into()));
+        assert_eq!(resolve("a.localhost.").await.unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn the_next_address_is_tried() {
+        // Bound to one address only, so that its neighbour refuses.
+        let listener = tokio::net::TcpListener::bind("127.0.0.2:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let addresses = ["127.0.0.3".parse().unwrap(), "127.0.0.2".parse().unwrap()];
+        let deadline = Instant::now() + Duration::from_secs(60);
+        assert_eq!(connect(&addresses, port, deadline).await.unwrap().peer_addr().unwrap().ip(), addresses[1]);
+        let refused = connect(&addresses[..1], port, deadline).await.unwrap_err();
+        assert!(refused.to_string().starts_with("127.0.0.3:"), "{refused}");
+    }
+}

@@ -1,0 +1,156 @@
+//! TLS towards upstreams: which authorities are trusted, which certificate is shown.
+//!
+//! * Trusted: the given authority; else the system's bundle, where `SSL_CERT_FILE` says or where Linux distributions
+//!   put it; else, in an empty container, Mozilla's authorities as they were when this was built.
+//! * TLS 1.2 and 1.3, ring.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+/// Where distributions keep the bundle of trusted authorities.
+const BUNDLES: &[&str] = &[
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// A bundle is some hundred KiB.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// What a user may say about TLS towards an upstream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsOptions {
+    /// File with the only authorities to trust.
+    pub ca_file: Option<PathBuf>,
+    /// File with our certificate chain.
+    pub cert_file: Option<PathBuf>,
+    /// File with its key.
+    pub key_file: Option<PathBuf>,
+    /// The name the certificate must have, when it is not the host's.
+    pub server_name: Option<String>,
+    /// Whether any certificate will do.
+    pub insecure: bool,
+    /// Whether TLS 1.3 is the least.
+    pub tls13_only: bool,
+}
+
+impl TlsOptions {
+    /// Reads the files and makes the settings for connections.
+    ///
+    /// Fails with one sentence that names the file.
+    pub fn client_config(&self) -> Result<Arc<ClientConfig>, String> {
+        let provider = Arc::new(ring::default_provider());
+        let versions: &[&rustls::SupportedProtocolVersion] = match self.tls13_only {
+            true => &[&rustls::version::TLS13],
+            false => &[&rustls::version::TLS13, &rustls::version::TLS12],
+        };
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(versions)
+            .map_err(|e| format!("no TLS: {e}"))?
+            .dangerous();
+        let verifier: Arc<dyn ServerCertVerifier> = match self.insecure {
+            true => Arc::new(AnyCertificate(provider)),
+            false => {
+                let roots = Arc::new(self.roots()?);
+                WebPkiServerVerifier::builder_with_provider(roots, provider)
+                    .build()
+                    .map_err(|e| format!("expected certificates of authorities: {e}"))?
+            }
+        };
+        let builder = builder.with_custom_certificate_verifier(verifier);
+        let config = match (&self.cert_file, &self.key_file) {
+            (Some(cert), Some(key)) => {
+                let chain = certificates(cert)?;
+                let private = PrivateKeyDer::from_pem_slice(&read(key)?)
+                    .map_err(|_| format!("{}: expected a PEM private key without a password", key.display()))?;
+                builder.with_client_auth_cert(chain, private).map_err(|e| format!("{}: {e}", cert.display()))?
+            }
+            (None, None) => builder.with_no_client_auth(),
+            _ => return Err("expected cert_file and key_file together".to_owned()),
+        };
+        Ok(Arc::new(config))
+    }
+
+    fn roots(&self) -> Result<RootCertStore, String> {
+        let mut roots = RootCertStore::empty();
+        if let Some(file) = &self.ca_file {
+            let (good, _) = roots.add_parsable_certificates(certificates(file)?);
+            return match good {
+                0 => Err(format!("{}: expected certificates of authorities, found none that can be used", file.display())),
+                _ => Ok(roots),
+            };
+        }
+        let from_environment = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+        for bundle in from_environment.iter().map(PathBuf::as_path).chain(BUNDLES.iter().map(Path::new)) {
+            if let Ok(found) = certificates(bundle) {
+                roots.add_parsable_certificates(found);
+                if !roots.is_empty() {
+                    return Ok(roots);
+                }
+            }
+        }
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        Ok(roots)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let size = std::fs::metadata(path).map_err(|e| format!("{}: {e}", path.display()))?.len();
+    if size > MOST_BYTES {
+        return Err(format!("{}: expected a PEM file, found {size} bytes", path.display()));
+    }
+    std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found: Vec<_> = CertificateDer::pem_slice_iter(&read(path)?).filter_map(Result::ok).collect();
+    if found.is_empty() { Err(format!("{}: expected PEM certificates, found none", path.display())) } else { Ok(found) }
+}
+
+/// Takes every certificate whose key the server can prove to hold: what `--insecure` asks for.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
