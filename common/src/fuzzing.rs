@@ -34,6 +34,16 @@ pub static PARSERS: &[Parser] = &[
         b"# HELP x A \\\\ help.\n# TYPE x histogram\nx_bucket{a=\"\\\"q\\n\",le=\"+Inf\"} 4\nx_sum{a=\"\"} 1.5e3\nx_count 4\n\
           # TYPE s summary\ns{quantile=\"0.5\"} NaN\ns_sum 1\nuntyped -Inf 1700000000000\n",
     ),
+    Parser::new(
+        "DNS answer",
+        crate::upstream::dns::feed,
+        b"\x00\x07\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00\x01w\x00\x00\x01\x00\x01\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x0a\x00\x00\x01",
+    ),
+    Parser::new(
+        "URL",
+        |bytes| eat(crate::upstream::Url::parse(&String::from_utf8_lossy(bytes), "/").map(|url| url.with_path("/x"))),
+        b"https://user:p%40ss@[::1]:8443/server-status?auto#x",
+    ),
     Parser::new("page", round_trip, b"\x00\x00\x00\x00\x00\x00\xf8\x3feth0\\\"\n\xff\xc3\xa4/ path"),
     Parser::new("number", number, b"\x9a\x99\x99\x99\x99\x99\xb9\x3f"),
     Parser::new(

@@ -6,14 +6,16 @@
 //! * [`Kind`] says where it went wrong, for metrics; [`Failure`] says what, for people.
 
 pub mod dial;
+pub mod dns;
 pub mod tls;
 pub mod url;
 
-use std::cell::Cell;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -121,7 +123,8 @@ impl Upstream {
             _ => None,
         };
         if !headers.contains_key(HOST) {
-            let host = HeaderValue::try_from(url.authority.as_str()).map_err(|_| "expected a host in ASCII".to_owned())?;
+            let host =
+                HeaderValue::try_from(url.authority.as_str()).map_err(|_| "expected a host in ASCII".to_owned())?;
             headers.insert(HOST, host);
         }
         if let Some((user, password)) = &url.credentials
@@ -136,7 +139,8 @@ impl Upstream {
         let config: Arc<ClientConfig> = options.client_config()?;
         let name = options.server_name.as_deref().unwrap_or(host).to_owned();
         let shown = name.clone();
-        let name = ServerName::try_from(name).map_err(|_| format!("expected a DNS name or an address for TLS, found {shown:?}"))?;
+        let name = ServerName::try_from(name)
+            .map_err(|_| format!("expected a DNS name or an address for TLS, found {shown:?}"))?;
         Ok((TlsConnector::from(config), name))
     }
 
@@ -148,27 +152,25 @@ impl Upstream {
     /// Asks for `path`, with the whole answer there by `deadline`.
     pub async fn get(&self, path: &str, deadline: Instant) -> Result<Fetched, Failure> {
         let started = Instant::now();
-        let stage = Cell::new("while connecting");
+        let mut stage = "while connecting";
         let deadline = tokio::time::Instant::from_std(deadline);
-        match timeout_at(deadline, self.get_in_stages(path, deadline, &stage)).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                let took = Seconds(started.elapsed());
-                Err(Failure::new(Kind::Timeout, format!("no answer within {took}: stopped {}", stage.get())))
-            }
-        }
+        let outcome = timeout_at(deadline, self.get_in_stages(path, deadline, &mut stage)).await;
+        outcome.unwrap_or_else(|_| {
+            let took = Seconds(started.elapsed());
+            Err(Failure::new(Kind::Timeout, format!("no answer within {took}: stopped {stage}")))
+        })
     }
 
     async fn get_in_stages(
         &self,
         path: &str,
         deadline: tokio::time::Instant,
-        stage: &Cell<&'static str>,
+        stage: &mut &'static str,
     ) -> Result<Fetched, Failure> {
         if let Some(mut sender) = self.take_kept()
             && sender.ready().await.is_ok()
         {
-            stage.set("while waiting for the answer");
+            *stage = "while waiting for the answer";
             match sender.send_request(self.request(path)?).await {
                 Ok(answer) => return self.receive(answer, sender, stage).await,
                 // Closed by the other side since it was last used, before it saw this request.
@@ -176,9 +178,9 @@ impl Upstream {
                 Err(e) => return Err(no_answer(&e)),
             }
         }
-        stage.set("while connecting");
+        *stage = "while connecting";
         let mut sender = self.open(deadline, stage).await?;
-        stage.set("while waiting for the answer");
+        *stage = "while waiting for the answer";
         let answer = sender.send_request(self.request(path)?).await.map_err(|e| no_answer(&e))?;
         self.receive(answer, sender, stage).await
     }
@@ -199,7 +201,7 @@ impl Upstream {
     async fn open(
         &self,
         deadline: tokio::time::Instant,
-        stage: &Cell<&'static str>,
+        stage: &mut &'static str,
     ) -> Result<SendRequest<Empty<Bytes>>, Failure> {
         let (host, port) = match &self.url.place {
             Place::Unix(path) => {
@@ -216,7 +218,7 @@ impl Upstream {
         let Some((connector, name)) = &self.tls else {
             return shake(stream).await;
         };
-        stage.set("in the TLS handshake");
+        *stage = "in the TLS handshake";
         let stream = connector.connect(name.clone(), stream).await;
         shake(stream.map_err(|e| Failure::new(Kind::Tls, format!("TLS: {e}")))?).await
     }
@@ -225,9 +227,9 @@ impl Upstream {
         &self,
         answer: Response<hyper::body::Incoming>,
         sender: SendRequest<Empty<Bytes>>,
-        stage: &Cell<&'static str>,
+        stage: &mut &'static str,
     ) -> Result<Fetched, Failure> {
-        stage.set("in the middle of the body");
+        *stage = "in the middle of the body";
         let (head, mut body) = answer.into_parts();
         let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let too_large = || Failure::new(Kind::TooLarge, format!("the answer has more than {} bytes", self.most_bytes));
@@ -237,7 +239,10 @@ impl Upstream {
         let mut bytes = Vec::with_capacity(length.unwrap_or(0).min(MOST_RESERVED_BYTES));
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|e| {
-                Failure::new(Kind::CutShort, format!("the answer ended after {} bytes of its body: {}", bytes.len(), root(&e)))
+                Failure::new(
+                    Kind::CutShort,
+                    format!("the answer ended after {} bytes of its body: {}", bytes.len(), root(&e)),
+                )
             })?;
             let Ok(piece) = frame.into_data() else { continue };
             if bytes.len() + piece.len() > self.most_bytes {
@@ -256,24 +261,10 @@ impl Upstream {
 
 /// The value of an `Authorization` header (RFC 7617).
 pub fn basic(user: &str, password: &str) -> Result<HeaderValue, String> {
-    let mut value = HeaderValue::try_from(format!("Basic {}", base64(format!("{user}:{password}").as_bytes())))
+    let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
         .map_err(|_| "expected credentials that fit into a header".to_owned())?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let word = chunk.iter().fold(0_u32, |word, b| word << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
-        for at in 0..4 {
-            let six = usize::try_from(word >> (18 - 6 * at) & 63).unwrap_or(0);
-            out.push(if at > chunk.len() { '=' } else { char::from(ALPHABET.get(six).copied().unwrap_or(b'=')) });
-        }
-    }
-    out
 }
 
 /// Begins HTTP/1.1 on a connection, which is then worked on beside everything else.
@@ -321,5 +312,132 @@ struct Seconds(Duration);
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.1} s", self.0.as_secs_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    const FAR: Duration = Duration::from_secs(60);
+
+    /// Listens, and lets `script` talk on each connection in turn, with the number of the connection.
+    async fn serve<F, T>(script: F) -> Upstream
+    where
+        F: Fn(usize, TcpStream) -> T + Send + Sync + 'static,
+        T: Future<Output = ()> + Send,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://u:p@{}/x", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            for n in 0.. {
+                script(n, listener.accept().await.unwrap().0).await;
+            }
+        });
+        let url = Url::parse(&url, "/").unwrap();
+        Upstream::new(url, HeaderMap::new(), &TlsOptions::default(), 1, 1000).unwrap()
+    }
+
+    /// Reads one request; gives its text, empty when the client has closed.
+    async fn request(stream: &mut TcpStream) -> String {
+        let mut text = String::new();
+        while !text.ends_with("\r\n\r\n") {
+            let mut byte = [0];
+            if stream.read(&mut byte).await.unwrap_or(0) == 0 {
+                break;
+            }
+            text.push(char::from(byte[0]));
+        }
+        text
+    }
+
+    async fn get(upstream: &Upstream) -> Result<String, Kind> {
+        let fetched = upstream.get("/x?auto", Instant::now() + FAR).await;
+        fetched.map(|f| String::from_utf8(f.body).unwrap()).map_err(|e| e.kind)
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_kept_and_replaced_when_it_was_closed() {
+        // Three answers on the first connection, which is then closed; more on the second.
+        let upstream = serve(|n, mut stream| async move {
+            for round in 0.. {
+                let asked = request(&mut stream).await;
+                if asked.is_empty() || (n == 0 && round == 3) {
+                    return; // closed without an answer, at the fourth request of the first connection
+                }
+                assert!(asked.starts_with("GET /x?auto HTTP/1.1\r\n"), "{asked}");
+                assert!(asked.contains("authorization: Basic dTpw\r\n"), "{asked}");
+                let body = format!("{n}.{round}");
+                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        })
+        .await;
+        for want in ["0.0", "0.1", "0.2", "1.0", "1.1"] {
+            assert_eq!(get(&upstream).await, Ok(want.to_owned()));
+        }
+    }
+
+    #[tokio::test]
+    async fn everything_else_is_asked_once_and_told_apart() {
+        for (answer, want) in [
+            ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort", Err(Kind::CutShort)),
+            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n", Err(Kind::CutShort)),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 1001\r\n\r\n", Err(Kind::TooLarge)),
+            ("HTTP/1.1 200 OK\r\n\r\nuntil the end", Ok("until the end".to_owned())),
+            ("SSH-2.0-OpenSSH_9.2\r\n", Err(Kind::Protocol)),
+            ("", Err(Kind::Connect)),
+        ] {
+            let upstream = serve(move |n, mut stream| async move {
+                assert_eq!(n, 0, "asked twice");
+                request(&mut stream).await;
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            })
+            .await;
+            assert_eq!(get(&upstream).await, want, "{answer}");
+        }
+        let endless = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(1001));
+        let upstream = serve(move |_, mut stream| {
+            let endless = endless.clone();
+            async move {
+                request(&mut stream).await;
+                stream.write_all(endless.as_bytes()).await.unwrap();
+            }
+        })
+        .await;
+        assert_eq!(get(&upstream).await, Err(Kind::TooLarge));
+    }
+
+    #[tokio::test]
+    async fn the_deadline_says_where_it_stopped() {
+        let upstream = serve(|n, mut stream| async move {
+            request(&mut stream).await;
+            if n == 1 {
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort").await.unwrap();
+            }
+            // Held open until the client goes.
+            request(&mut stream).await;
+        })
+        .await;
+        for want in ["stopped while waiting for the answer", "stopped in the middle of the body"] {
+            let late = upstream.get("/", Instant::now() + Duration::from_secs(1)).await.unwrap_err();
+            assert_eq!(late.kind, Kind::Timeout);
+            assert!(late.what.ends_with(want), "{late}");
+        }
+        drop(upstream);
+    }
+
+    #[tokio::test]
+    async fn nobody_there() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap()), "/").unwrap();
+        drop(listener);
+        let upstream = Upstream::new(url, HeaderMap::new(), &TlsOptions::default(), 1, 1000).unwrap();
+        assert_eq!(get(&upstream).await, Err(Kind::Connect));
+        let url = Url::parse("unix:/nowhere/to/be/found", "/").unwrap();
+        let upstream = Upstream::new(url, HeaderMap::new(), &TlsOptions::default(), 1, 1000).unwrap();
+        assert_eq!(get(&upstream).await, Err(Kind::Connect));
     }
 }

@@ -1,17 +1,16 @@
 //! From a host name to a connected socket.
 //!
-//! * Names: IP literals, `/etc/hosts`, `localhost`, then DNS as `/etc/resolv.conf` says, read anew each time. A static
-//!   glibc cannot load the modules behind getaddrinfo, so the resolver is a crate (hickory).
+//! * Names: IP literals, `/etc/hosts`, `localhost`, then DNS. A static glibc cannot load the modules behind
+//!   getaddrinfo, so it is never called.
 //! * Several addresses are tried one after the other, each with its share of the time that is left.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::ResolveHosts;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
+use super::dns;
 use crate::hosts;
 
 /// The addresses of a host, in the order in which they should be tried; never empty.
@@ -29,12 +28,7 @@ pub async fn resolve(host: &str) -> Result<Vec<IpAddr>, String> {
     if name == "localhost" || name.ends_with(".localhost") {
         return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
     }
-    let mut builder = TokioResolver::builder_tokio().map_err(|e| format!("/etc/resolv.conf cannot be used: {e}"))?;
-    builder.options_mut().use_hosts_file = ResolveHosts::Never;
-    let resolver = builder.build().map_err(|e| format!("no resolver: {e}"))?;
-    let found = resolver.lookup_ip(host).await.map_err(|e| format!("no address for {host}: {e}"))?;
-    let addresses: Vec<IpAddr> = found.iter().collect();
-    if addresses.is_empty() { Err(format!("no address for {host}")) } else { Ok(addresses) }
+    dns::lookup(host).await
 }
 
 /// A connection to the first of `addresses` that takes one.

@@ -85,7 +85,10 @@ impl TlsOptions {
         if let Some(file) = &self.ca_file {
             let (good, _) = roots.add_parsable_certificates(certificates(file)?);
             return match good {
-                0 => Err(format!("{}: expected certificates of authorities, found none that can be used", file.display())),
+                0 => Err(format!(
+                    "{}: expected certificates of authorities, found none that can be used",
+                    file.display()
+                )),
                 _ => Ok(roots),
             };
         }

@@ -55,7 +55,9 @@ impl Url {
     /// Fails with what was expected; the message holds no credentials.
     pub fn parse(text: &str, default_path: &str) -> Result<Self, String> {
         if text.chars().any(|c| c.is_ascii_control() || matches!(c, ' ' | '"' | '\'' | '<' | '>' | '\\' | '`')) {
-            return Err("expected a URL without quotes and blanks (did a shell or a service file leave them in?)".to_owned());
+            return Err(
+                "expected a URL without quotes and blanks (did a shell or a service file leave them in?)".to_owned()
+            );
         }
         let target = |rest: &str| -> String {
             let rest = rest.split('#').next().unwrap_or_default();
@@ -74,7 +76,7 @@ impl Url {
             })
         };
         if let Some(rest) = text.strip_prefix("unix:") {
-            let rest = if rest.starts_with("///") { rest.trim_start_matches("//") } else { rest };
+            let rest = rest.strip_prefix("//").unwrap_or(rest);
             let (socket, path) = rest.split_once(':').unwrap_or((rest, ""));
             if !socket.starts_with('/') || !(path.is_empty() || path.starts_with(['/', '?'])) {
                 return Err("expected unix:/path/of/socket or unix:/path/of/socket:/path?query".to_owned());
@@ -87,7 +89,8 @@ impl Url {
                 shown: text.to_owned(),
             });
         }
-        let (scheme, rest) = text.split_once("://").ok_or("expected a URL that begins with http://, https:// or unix:")?;
+        let (scheme, rest) =
+            text.split_once("://").ok_or("expected a URL that begins with http://, https:// or unix:")?;
         let (tls, default_port) = match scheme.to_ascii_lowercase().as_str() {
             "http" => (false, 80),
             "https" => (true, 443),
@@ -158,7 +161,10 @@ mod tests {
 
     #[test]
     fn good() {
-        check("http://localhost/server-status?auto", "\"localhost\" 80 false localhost /server-status?auto None http://localhost/server-status?auto");
+        check(
+            "http://localhost/server-status?auto",
+            "\"localhost\" 80 false localhost /server-status?auto None http://localhost/server-status?auto",
+        );
         check("HTTPS://h", "\"h\" 443 true h /default None https://h");
         check("http://h:81?a=1#x", "\"h\" 81 false h:81 /?a=1 None http://h:81?a=1#x");
         check("http://[::1]:99/ä", "\"::1\" 99 false [::1]:99 /%C3%A4 None http://[::1]:99/ä");
@@ -173,7 +179,10 @@ mod tests {
         for text in ["", "localhost", "localhost:80/x", "ftp://h/", "://h"] {
             check(text, begins);
         }
-        check("\"http://h\"", "expected a URL without quotes and blanks (did a shell or a service file leave them in?)");
+        check(
+            "\"http://h\"",
+            "expected a URL without quotes and blanks (did a shell or a service file leave them in?)",
+        );
         for text in ["http://", "http:///path", "http://a b", "http://user@/x", "http://h{}/"] {
             assert!(Url::parse(text, "/").is_err(), "{text}");
         }
