@@ -25,5 +25,6 @@ mod memory;
 pub mod negotiate;
 pub mod process;
 pub mod scrape;
+pub mod watched;
 pub mod web;
 pub mod yaml;

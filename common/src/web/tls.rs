@@ -4,7 +4,6 @@
 //! * Every build is complete: session cache and client policy start fresh, so a rotation leaves nothing behind.
 //! * Differs from the Go exporters: see [`super::config`].
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use rustls::version::{TLS12, TLS13};
 
 use super::client_certs;
 use super::config::{Curve, Pem, PemSource, TlsSettings, WebConfigError};
+use crate::watched::read_bounded;
 
 /// A PEM file is a few KiB; a CA bundle some hundred.
 const MAX_PEM_BYTES: u64 = 4 << 20;
@@ -138,16 +138,4 @@ fn read(pem: &Pem) -> Result<Vec<u8>, String> {
         PemSource::Inline(text) => Ok(text.clone().into_bytes()),
         PemSource::File(path) => read_bounded(path, MAX_PEM_BYTES).map_err(|e| format!("{}: {e}", path.display())),
     }
-}
-
-/// A whole regular file of bounded size: a pipe or a device named by mistake must not hang or fill the process.
-pub(super) fn read_bounded(path: &Path, most_bytes: u64) -> Result<Vec<u8>, String> {
-    let about = fs::metadata(path).map_err(|e| e.to_string())?;
-    if !about.is_file() {
-        return Err("expected a regular file".into());
-    }
-    if about.len() > most_bytes {
-        return Err(format!("expected at most {most_bytes} bytes, found {}", about.len()));
-    }
-    fs::read(path).map_err(|e| e.to_string())
 }
