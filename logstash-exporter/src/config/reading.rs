@@ -179,8 +179,10 @@ impl Section {
     }
 }
 
-/// A key may hold anything when it is quoted, and a message is one line.
+/// A key may hold anything when it is quoted, and a message is one line. In `{password:x}`, where a space is missing, the
+/// secret is part of the key, so what follows a colon is left out.
 fn below(section: &Place, key: &str) -> String {
-    let key = key.escape_debug();
-    if section.key.is_empty() { key.to_string() } else { format!("{}.{key}", section.key) }
+    let (name, rest) = key.split_once(':').map_or((key, ""), |(name, _)| (name, ":…"));
+    let dot = if section.key.is_empty() { "" } else { "." };
+    format!("{}{dot}{}{rest}", section.key, name.escape_debug())
 }

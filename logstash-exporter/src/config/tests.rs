@@ -201,6 +201,8 @@ fn credentials() {
     assert_eq!(with("username: bob, password_file: password-dos").as_deref(), Some("bob:hunter2"));
     assert_eq!(with("username: bob, password_file: password-bare").as_deref(), Some("bob: hunter2 "));
     assert_eq!(with("username: bob").as_deref(), Some("bob:"));
+    let warning = "c.yml:1: logstash.instances[0].basic_auth.password:…: unknown key, of no effect";
+    assert_eq!(of(&instance("basic_auth: {username: bob, password:hunter2}"), &[warning]).as_deref(), Some("bob:"));
     assert_eq!(with("username: 7, password: 007").as_deref(), Some("7:007"));
     assert_eq!(with("username: '', password: '', password_file: ''"), None);
     let url = "logstash: {instances: [{url: 'https://eve:hunter2@h', name: n, basic_auth: {username: bob}}]}";
@@ -298,10 +300,11 @@ fn server_users() {
     assert_eq!(users(&long, &[warning]).0, 1);
     for (text, want) in [
         ("{users: {a: b}, users_file: users}", "users_file: expected either this or users, found both"),
+        ("{users: {a:hunter2}}", "users.a:…: expected a password, found nothing"),
         ("{users: {a: ''}}", "users.a: expected a password, found nothing"),
         ("{users: {a: ~}}", "users.a: expected a password, found nothing"),
         ("{users: {a: [hunter2]}}", "users.a: expected text"),
-        ("{users: {'a:b': c}}", "users.a:b: expected a user name, without a colon (RFC 7617)"),
+        ("{users: {'a:b': c}}", "users.a:…: expected a user name, without a colon (RFC 7617)"),
         ("{users: [hunter2]}", "users: expected keys and values"),
         ("{users_file: none}", "users_file: none: not there"),
         ("{users_file: users-cut}", "users_file: users-cut: line 2: expected user:password"),
