@@ -131,7 +131,7 @@ pub fn not_built_yet(name: &str, what: &str) -> ExitCode {
 
 fn run(program: &'static Program, line: impl Iterator<Item = String>) -> Result<ExitCode, Vec<ConfigError>> {
     let groups = groups(program);
-    let (mut args, warnings) = match cli::parse(program.name, program.about, &groups, line) {
+    let (mut args, warnings) = match cli::parse(program.name, program.about, &groups, line, cli::environment) {
         Ok(Parsed::Run { args, warnings }) => (args, warnings),
         Ok(Parsed::Help(text)) => return Ok(print(text.as_bytes())),
         Ok(Parsed::Version) => {

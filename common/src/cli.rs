@@ -3,6 +3,11 @@
 //! As with the Go exporters: `--flag=value` and `--flag value`, `--no-` for switches, a flag that is not repeatable
 //! may be typed once, `@file` stands for the lines of a file, and a mistake is one line on standard error that ends
 //! with `try --help`, exit status 1.
+//!
+//! As with older Go programs, one dash is enough before a name of more than one letter: `-config x`, `-version`. A flag
+//! that was not typed may have its value in an environment variable.
+
+mod dashes;
 
 use std::fmt::Write as _;
 
@@ -11,7 +16,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::error::ConfigError;
-use crate::flags::{Args, Flag, Takes, check_value};
+use crate::flags::{Args, Flag, Takes, check_value, check_value_of, parse_switch};
 
 /// Flags that stand together in `--help`.
 pub struct Group<'f> {
@@ -36,7 +41,12 @@ pub enum Parsed {
     Version,
 }
 
-/// Reads the command line of `program`, the first word of `line` being its own name.
+/// The environment of this process, for [`parse`].
+pub fn environment(name: &str) -> Option<String> {
+    Some(std::env::var_os(name)?.to_string_lossy().into_owned())
+}
+
+/// Reads the command line of `program`, the first word of `line` being its own name; `env` knows the environment.
 ///
 /// Fails with every mistake that was found.
 pub fn parse(
@@ -44,9 +54,10 @@ pub fn parse(
     about: &'static str,
     groups: &[Group<'static>],
     line: impl IntoIterator<Item = String>,
+    env: impl Fn(&str) -> Option<String>,
 ) -> Result<Parsed, Vec<ConfigError>> {
-    let line = expand_files(line).map_err(|e| vec![e])?;
     let flags: Vec<&'static Flag> = groups.iter().flat_map(|group| group.flags.iter().copied()).collect();
+    let line = dashes::doubled(expand_files(line).map_err(|e| vec![e])?, &flags);
     let typed = match command(program, about, groups).try_get_matches_from(line) {
         Ok(matches) if matches.get_flag("version") => return Ok(Parsed::Version),
         Ok(matches) => typed(&flags, &matches),
@@ -58,7 +69,7 @@ pub fn parse(
         }
     };
     // clap is done here and its memory free, all of it, before anything is made that stays.
-    values(&flags, typed)
+    values(&flags, typed, &env)
 }
 
 fn command(program: &'static str, about: &'static str, groups: &[Group<'static>]) -> Command {
@@ -109,6 +120,9 @@ fn arguments(flag: &'static Flag) -> impl Iterator<Item = Arg> {
             (arg.action(action).value_name(value).allow_hyphen_values(true), None)
         }
     };
+    if let Some(name) = flag.env {
+        let _infallible = write!(help, " [env: {name}]");
+    }
     [Some(arg.help(StyledStr::from(help))), no].into_iter().flatten()
 }
 
@@ -143,7 +157,11 @@ fn typed(flags: &[&'static Flag], matches: &ArgMatches) -> Vec<Typed> {
     flags.iter().filter_map(of).collect()
 }
 
-fn values(flags: &[&'static Flag], all: Vec<Typed>) -> Result<Parsed, Vec<ConfigError>> {
+fn values(
+    flags: &[&'static Flag],
+    all: Vec<Typed>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Parsed, Vec<ConfigError>> {
     let mut args = Args::defaults(flags.iter().copied());
     let (mut mistakes, mut warnings) = (Vec::new(), Vec::new());
     let names: Vec<&str> = all.iter().map(|typed| typed.flag.name).collect();
@@ -173,7 +191,28 @@ fn values(flags: &[&'static Flag], all: Vec<Typed>) -> Result<Parsed, Vec<Config
             None => args.set(flag.name, good, true),
         }
     }
+    for flag in flags.iter().filter(|flag| !names.contains(&flag.name)) {
+        // An old name that was typed has set this flag already.
+        let Some(variable) = flag.env.filter(|_| !args.given(flag.name)) else { continue };
+        let Some(text) = env(variable).filter(|text| !text.is_empty()) else { continue };
+        match from_environment(flag, variable, &text) {
+            Ok((values, on)) => args.set(flag.name, values, on),
+            Err(mistake) => mistakes.push(mistake),
+        }
+    }
     if mistakes.is_empty() { Ok(Parsed::Run { args, warnings }) } else { Err(mistakes) }
+}
+
+/// The values of a flag, or the state of a switch, from the text of an environment variable.
+fn from_environment(flag: &Flag, variable: &str, text: &str) -> Result<(Vec<String>, bool), ConfigError> {
+    let place = format!("environment variable {variable}");
+    if let Takes::Switch { .. } = flag.takes {
+        let wrong = || ConfigError::new(format!("{place}: expected true or false, found {text:?}"));
+        return Ok((Vec::new(), parse_switch(text).ok_or_else(wrong)?));
+    }
+    let texts = if flag.repeatable { text.lines().filter(|line| !line.is_empty()).collect() } else { vec![text] };
+    let values = texts.into_iter().map(|value| check_value_of(flag, value, &place)).collect::<Result<_, _>>()?;
+    Ok((values, true))
 }
 
 /// Replaces each `@file` by the lines of the file; blank lines and lines that begin with `#` are skipped.
@@ -232,13 +271,21 @@ mod tests {
         Flag::text("collector.a.exclude", "^x$", "Which not."),
         Flag::alias("collector.a.ignored", "collector.a.exclude"),
         Flag::text("dir", "", "Where.").repeatable(),
-        Flag::duration("wait", "5s", "How long."),
+        Flag::duration("wait", "5s", "How long.").env("WAIT"),
+        Flag::text("address", ":1", "Where to.").repeatable().env("ADDRESSES"),
+        Flag::alias("host", "address"),
+        Flag::switch("watch", false, "Whether.").env("WATCH"),
     ];
 
     fn run(words: &[&str]) -> Result<(Args, Vec<String>), String> {
+        run_in(&[], words)
+    }
+
+    fn run_in(env: &[(&str, &str)], words: &[&str]) -> Result<(Args, Vec<String>), String> {
+        let env = |name: &str| env.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned());
         let group = Group { heading: "All".to_owned(), flags: FLAGS.iter().collect() };
         let line = std::iter::once("x").chain(words.iter().copied()).map(str::to_owned);
-        match parse("x", "About.", &[group], line) {
+        match parse("x", "About.", &[group], line, env) {
             Ok(Parsed::Run { args, warnings }) => Ok((args, warnings)),
             Ok(Parsed::Help(text)) => Err(text),
             Ok(Parsed::Version) => Err("version".to_owned()),
@@ -275,6 +322,36 @@ mod tests {
             &["--collector.a.exclude=a", "--collector.a.ignored=b"],
             "--collector.a.ignored and --collector.a.exclude: give one of them, not both",
         );
+    }
+
+    #[test]
+    fn one_dash() {
+        let (args, _) = run(&["-no-collector.a", "-dir", "-wait", "-wait=1m", "-watch"]).unwrap();
+        assert!(!args.on("collector.a") && args.on("watch"));
+        assert_eq!((args.text("dir"), args.duration("wait").as_secs()), ("-wait", 60));
+        assert_eq!(run(&["-version"]).unwrap_err(), "version");
+        assert!(run(&["-help"]).unwrap_err().contains("--wait"));
+        refused(&["-wait", "soon"], "--wait: expected a duration such as 5s, 250ms or 1m30s, found \"soon\"");
+        refused(&["-wai=1s"], "unknown short flag '-w'");
+    }
+
+    #[test]
+    fn the_environment_speaks_for_what_was_not_typed() {
+        let env = [("WAIT", "7s"), ("ADDRESSES", "a\n\nb\n"), ("WATCH", "TRUE")];
+        let (args, _) = run_in(&env, &[]).unwrap();
+        assert_eq!((args.duration("wait").as_secs(), args.list("address")), (7, vec!["a".to_owned(), "b".to_owned()]));
+        assert!(args.on("watch") && args.given("watch"));
+        let (args, _) = run_in(&env, &["--wait=1s", "--host=c", "--no-watch"]).unwrap();
+        assert_eq!((args.duration("wait").as_secs(), args.text("address"), args.on("watch")), (1, "c", false));
+        let (args, _) = run_in(&[("WAIT", ""), ("WATCH", "0")], &[]).unwrap();
+        assert_eq!((args.duration("wait").as_secs(), args.given("wait"), args.on("watch")), (5, false, false));
+        let mistakes = run_in(&[("WAIT", "soon"), ("WATCH", "si")], &[]).err().unwrap();
+        assert_eq!(
+            mistakes,
+            "environment variable WAIT: expected a duration such as 5s, 250ms or 1m30s, found \"soon\"; \
+             environment variable WATCH: expected true or false, found \"si\""
+        );
+        assert!(run(&["--help"]).unwrap_err().contains("[default: 5s] [env: WAIT]"));
     }
 
     #[test]

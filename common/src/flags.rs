@@ -4,6 +4,7 @@
 //! [`Args`]. Constructors read their values by name; a name that no row declares is a bug that a table test finds.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::time::Duration;
 
 use crate::error::ConfigError;
@@ -46,13 +47,15 @@ pub struct Flag {
     pub hidden: bool,
     /// Old name of that flag: its value is taken over with a warning.
     pub alias_of: Option<&'static str>,
+    /// Environment variable that gives the value when the flag is not typed; one that is empty gives none.
+    pub env: Option<&'static str>,
     /// One sentence for `--help`.
     pub help: &'static str,
 }
 
 impl Flag {
     const fn new(name: &'static str, takes: Takes, default: &'static str, help: &'static str) -> Self {
-        Self { name, takes, default, repeatable: false, hidden: false, alias_of: None, help }
+        Self { name, takes, default, repeatable: false, hidden: false, alias_of: None, env: None, help }
     }
 
     /// A switch with a `--no-` form.
@@ -95,6 +98,13 @@ impl Flag {
     /// The same flag, left out of `--help`.
     pub const fn hidden(mut self) -> Self {
         self.hidden = true;
+        self
+    }
+
+    /// The same flag, with the environment variable `name` behind it. A switch takes `true`, `false`, `1` or `0` from it,
+    /// a repeatable flag a value per line.
+    pub const fn env(mut self, name: &'static str) -> Self {
+        self.env = Some(name);
         self
     }
 
@@ -188,6 +198,11 @@ impl Args {
 
 /// Checks one typed value against what the flag takes, and gives it in its usual spelling.
 pub fn check_value(flag: &Flag, value: &str) -> Result<String, ConfigError> {
+    check_value_of(flag, value, &format_args!("--{}", flag.name))
+}
+
+/// The same for a value from somewhere else; `place` is what the message begins with.
+pub(crate) fn check_value_of(flag: &Flag, value: &str, place: &dyn fmt::Display) -> Result<String, ConfigError> {
     let expected = match flag.takes {
         Takes::Switch { .. } | Takes::Text => return Ok(value.to_owned()),
         Takes::Integer if parse_integer(value).is_some() => return Ok(value.to_owned()),
@@ -202,7 +217,16 @@ pub fn check_value(flag: &Flag, value: &str) -> Result<String, ConfigError> {
             }
         }
     };
-    Err(ConfigError::new(format!("--{}: expected {expected}, found {value:?}", flag.name)))
+    Err(ConfigError::new(format!("{place}: expected {expected}, found {value:?}")))
+}
+
+/// A truth value from an environment variable.
+pub(crate) fn parse_switch(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" => Some(true),
+        "false" | "0" => Some(false),
+        _ => None,
+    }
 }
 
 fn parse_integer(text: &str) -> Option<i64> {

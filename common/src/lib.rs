@@ -32,5 +32,6 @@ pub mod scrape;
 pub mod source;
 pub mod turns;
 pub mod upstream;
+pub mod watched;
 pub mod web;
 pub mod yaml;

@@ -93,7 +93,11 @@ pub fn parse(text: &str) -> Result<Node, YamlError> {
             Event::MappingStart(_, anchor, _) => tree.open(line, anchor, Value::Map(Vec::new()))?,
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(open) = tree.stack.pop() {
-                    tree.close(Node { line: open.line, value: open.value }, open.anchor, 1)?;
+                    let value = match open.value {
+                        Value::Map(map) => Value::Map(merged(map)?),
+                        other => other,
+                    };
+                    tree.close(Node { line: open.line, value }, open.anchor, 1)?;
                 }
             }
             Event::Alias(id) => match tree.anchors.get(&id).cloned() {
@@ -109,6 +113,28 @@ pub fn parse(text: &str) -> Result<Node, YamlError> {
 /// The parser's remarks name characters and rules, but may quote a name; what stands in quotes is left out.
 fn without_values(remark: &str) -> String {
     remark.split(['"', '`']).step_by(2).collect::<Vec<_>>().join("…")
+}
+
+/// The key `<<` stands for the keys of another map, or of several, those that are not there already (YAML 1.1, and the Go
+/// exporters).
+fn merged(mut map: Vec<(String, u64, Node)>) -> Result<Vec<(String, u64, Node)>, YamlError> {
+    let Some(at) = map.iter().position(|(key, ..)| key == "<<") else { return Ok(map) };
+    let (key, line, node) = map.remove(at);
+    let sources = match node.value {
+        Value::List(list) => list,
+        value => vec![Node { line: node.line, value }],
+    };
+    for source in sources {
+        let Value::Map(source) = source.value else {
+            return Err(YamlError::new(line, &key, "expected keys and values, or a list of such"));
+        };
+        for entry in source {
+            if map.iter().all(|(known, ..)| *known != entry.0) {
+                map.push(entry);
+            }
+        }
+    }
+    Ok(map)
 }
 
 #[derive(Default)]
@@ -250,6 +276,20 @@ mod tests {
         check("# nothing\n", "1:null");
         check("a: 1\nb: 'x'\nc:\n- ~\n- |\n  t\n", "1:{1:a=1:\"1\" 2:b=2:\"x\"q 3:c=4:[4:null 6:\"t\\n\"q]}");
         check("a: &n {k: v}\nb: *n\n", "1:{1:a=1:{1:k=1:\"v\"} 2:b=2:{1:k=1:\"v\"}}");
+    }
+
+    #[test]
+    fn merge_keys() {
+        let base = "a: &n {k: v, l: w}\n";
+        let a = "1:a=1:{1:k=1:\"v\" 1:l=1:\"w\"}";
+        check(&format!("{base}b: {{<<: *n, l: x}}\n"), &format!("1:{{{a} 2:b=2:{{2:l=2:\"x\" 1:k=1:\"v\"}}}}"));
+        check(
+            &format!("{base}b:\n  <<: [*n, {{k: y, m: z}}]\n"),
+            &format!("1:{{{a} 2:b=3:{{1:k=1:\"v\" 1:l=1:\"w\" 3:m=3:\"z\"}}}}"),
+        );
+        for bad in ["<<: x", "<<: [x]", "<<: ~", "<<: [[]]"] {
+            check(bad, "1: << expected keys and values, or a list of such");
+        }
     }
 
     #[test]

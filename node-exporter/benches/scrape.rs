@@ -71,7 +71,7 @@ impl Scraped {
     /// `flags` as on the command line.
     fn new(flags: &[String]) -> Self {
         let line = std::iter::once("node-exporter".to_owned()).chain(flags.iter().cloned());
-        let parsed = cli::parse(PROGRAM.name, PROGRAM.about, &app::groups(&PROGRAM), line);
+        let parsed = cli::parse(PROGRAM.name, PROGRAM.about, &app::groups(&PROGRAM), line, |_| None);
         let Ok(Parsed::Run { args, .. }) = parsed else { unreachable!("bad flags: {flags:?}") };
         let rows: Vec<&'static Row> = PROGRAM.rows.iter().copied().filter(|row| row.on).collect();
         Self {

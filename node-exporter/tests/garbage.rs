@@ -46,7 +46,7 @@ fn engine(tree: &Path) -> Engine {
     }
     let more = fs::read_to_string(tree.join("flags")).unwrap();
     line.extend(more.lines().map(|flag| flag.replace("{tree}", tree_name)));
-    let parsed = cli::parse(PROGRAM.name, PROGRAM.about, &app::groups(&PROGRAM), line);
+    let parsed = cli::parse(PROGRAM.name, PROGRAM.about, &app::groups(&PROGRAM), line, |_| None);
     let Ok(cli::Parsed::Run { args, .. }) = parsed else { panic!("bad flags") };
     Engine::new(node_exporter::PREFIX, PROGRAM.rows, &Arc::new(args)).unwrap_or_else(|e| panic!("{e:?}"))
 }

@@ -70,7 +70,7 @@ fn printed(tree: &Path) -> (String, String) {
 /// The page of the second scrape, which goes by what the first one has kept.
 fn scraped_again(tree: &Path) -> String {
     let line = std::iter::once("node-exporter".to_owned()).chain(command_line(tree));
-    let parsed = cli::parse(PROGRAM.name, PROGRAM.about, &app::groups(&PROGRAM), line);
+    let parsed = cli::parse(PROGRAM.name, PROGRAM.about, &app::groups(&PROGRAM), line, |_| None);
     let Ok(Parsed::Run { args, .. }) = parsed else { panic!("{}: bad flags", tree.display()) };
     let engine = Engine::new(node_exporter::PREFIX, &rows(), &Arc::new(args)).unwrap_or_else(|e| panic!("{e:?}"));
     let mut page = Vec::new();

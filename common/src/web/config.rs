@@ -11,6 +11,7 @@ mod duration;
 mod wire;
 
 use wire::Spanned;
+pub use wire::TLS_KEYS;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +20,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::yaml::{Node, YamlError};
 
 /// What the file says, every rule checked.
 #[derive(Debug, Clone, Default)]
@@ -150,6 +153,9 @@ pub enum Curve {
     X25519,
 }
 
+/// bcrypt knows no lower one: about a millisecond.
+const LEAST_COST: u32 = 4;
+
 /// A well-formed bcrypt hash; its text appears nowhere but in comparisons.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash {
@@ -162,6 +168,13 @@ impl PasswordHash {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The hash of a password that a configuration holds as it is, at the least cost: whoever reads the configuration
+    /// needs to break no hash. Only the first 72 bytes count. `None` when the system gives no random bytes.
+    #[must_use]
+    pub fn of_plain_text(password: &str) -> Option<Self> {
+        bcrypt::hash(password, LEAST_COST).ok()?.parse().ok()
     }
 
     /// The work factor: a comparison costs 2^cost rounds.
@@ -263,6 +276,18 @@ pub fn parse(file: &Path, text: &str) -> Result<WebConfig, WebConfigError> {
         key,
         what,
     })
+}
+
+/// Checks a `tls_server_config` that stands in another program's configuration. Gives the settings, `None` when it names
+/// no certificate, and its warnings; file names are relative to `directory`.
+///
+/// # Errors
+/// The first mistake.
+pub fn tls_settings(node: Node, directory: &Path) -> Result<(Option<TlsSettings>, Vec<String>), YamlError> {
+    let mut warnings = Vec::new();
+    let settings = resolve_tls(wire::tls(node)?, directory, &mut warnings)
+        .map_err(|Mistake { line, key, what }| YamlError { line: line.unwrap_or(0), key, what })?;
+    Ok((settings, warnings))
 }
 
 fn resolve(wire: wire::File, directory: &Path) -> Result<WebConfig, Mistake> {

@@ -1,19 +1,15 @@
-//! The web configuration as it is on disk right now.
+//! The web configuration as it is right now.
 //!
+//! * It comes from the `--web.config.file`, or from a program that has settings of its own.
 //! * Checked per request and per handshake: one `stat` per file named (the configuration, certificate, key, client
-//!   authority), about a microsecond each; files are read again only when device, inode, size, mtime or ctime changed.
-//! * A file changed less than two seconds before it was read is read again once more: its time stamp is too coarse to
-//!   show a second change right behind the first.
+//!   authority); what changed, or was young, is read again ([`Stamps`]).
 //! * A state that is unreadable or invalid serves nobody: requests get 500, handshakes fail, and the log says why once
 //!   per change. The next good state heals it.
 //! * Fixed at start: TLS on or off, HTTP/2, the rate limit.
 
-use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::ServerConfig;
 use tokio::time::Instant;
@@ -21,12 +17,7 @@ use tokio::time::Instant;
 use super::auth::Checker;
 use super::config::{self, PemSource, RateLimit, TlsSettings, WebConfig, WebConfigError};
 use super::tls;
-
-/// A configuration is a few KiB, with inline keys some more.
-const MAX_CONFIG_BYTES: u64 = 1 << 20;
-
-/// Time stamps of files move in steps of up to 10 ms on Linux and 2 s on the coarsest file system in use.
-const STAMP_STEP: Duration = Duration::from_secs(2);
+use crate::watched::{MOST_CONFIG_BYTES, Stamps, read_bounded};
 
 /// The holder: opened once, asked for every request.
 #[derive(Debug)]
@@ -52,45 +43,14 @@ pub struct Live {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Broken;
 
-/// Files and their stamps; a file that is not there has none.
-type Watched = Vec<(PathBuf, Option<Stamp>)>;
-
 #[derive(Debug)]
 struct State {
-    watched: Watched,
-    /// No stamp was young when its file was read.
-    settled: bool,
+    stamps: Stamps,
+    /// What a program gave; `None` for what the file says.
+    given: Option<WebConfig>,
     live: Option<Arc<Live>>,
     /// The last complaint, so that it is not repeated.
     complaint: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Option<Self> {
-        let about = fs::metadata(path).ok()?;
-        Some(Self {
-            device: about.dev(),
-            inode: about.ino(),
-            size: about.size(),
-            modified: (about.mtime(), about.mtime_nsec()),
-            changed: (about.ctime(), about.ctime_nsec()),
-        })
-    }
-
-    fn is_young(&self, now: SystemTime) -> bool {
-        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let changed = u64::try_from(self.changed.0).unwrap_or(0);
-        now.abs_diff(changed) <= STAMP_STEP.as_secs()
-    }
 }
 
 impl WebConfigFile {
@@ -99,8 +59,21 @@ impl WebConfigFile {
     /// # Errors
     /// The first mistake, with its place.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
+        Self::start(path, None)
+    }
+
+    /// Takes settings from a program; the files they name are read now, and again when they change. `place` is where the
+    /// settings come from, for messages.
+    ///
+    /// # Errors
+    /// The first mistake in the files, with its place.
+    pub fn from_settings(place: &Path, settings: WebConfig) -> Result<Self, OpenError> {
+        Self::start(place, Some(settings))
+    }
+
+    fn start(path: &Path, given: Option<WebConfig>) -> Result<Self, OpenError> {
         let checker = Checker::new().map_err(|_| OpenError::NoRandom)?;
-        let (watched, result) = read(path, None, Vec::new());
+        let (stamps, result) = read(path, given.as_ref(), None, &Stamps::default());
         let live = result.map_err(OpenError::Config)?;
         for warning in &live.config.warnings {
             tracing::warn!(file = %path.display(), "{warning}");
@@ -112,13 +85,15 @@ impl WebConfigFile {
             http2: live.tls.is_some() && live.config.http2,
             checker,
             bucket,
-            state: Mutex::new(State {
-                settled: settled(&watched),
-                watched,
-                live: Some(Arc::new(live)),
-                complaint: None,
-            }),
+            state: Mutex::new(State { stamps, given, live: Some(Arc::new(live)), complaint: None }),
         })
+    }
+
+    /// Puts other settings in the place of those that a program gave; what is fixed at start stays.
+    pub fn replace_settings(&self, settings: WebConfig) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.given = Some(settings);
+        self.reread(&mut state, true);
     }
 
     /// The present state of the files, from memory when nothing changed.
@@ -127,18 +102,16 @@ impl WebConfigFile {
     /// The files are unreadable or invalid.
     pub fn current(&self) -> Result<Arc<Live>, Broken> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = state.watched.iter().any(|(path, stamp)| Stamp::of(path) != *stamp);
-        if changed || !state.settled {
+        let changed = state.stamps.have_changed();
+        if changed || state.stamps.are_young() {
             self.reread(&mut state, changed);
         }
         state.live.clone().ok_or(Broken)
     }
 
     fn reread(&self, state: &mut State, changed: bool) {
-        let known = state.watched.iter().map(|(path, _)| path.clone()).collect();
-        let (watched, result) = read(&self.path, Some(self.with_tls), known);
-        state.settled = settled(&watched);
-        state.watched = watched;
+        let (stamps, result) = read(&self.path, state.given.as_ref(), Some(self.with_tls), &state.stamps);
+        state.stamps = stamps;
         let file = self.path.display();
         match result {
             Ok(live) => {
@@ -212,22 +185,29 @@ impl std::error::Error for OpenError {}
 
 /// The files of one state with their stamps, taken before the reading, and the state or its mistake. `with_tls` is what
 /// was decided at start; `known` are the files of the state before, to be watched while the file is broken.
-fn read(path: &Path, with_tls: Option<bool>, known: Vec<PathBuf>) -> (Watched, Result<Live, WebConfigError>) {
-    let stamped = |path: PathBuf| {
-        let stamp = Stamp::of(&path);
-        (path, stamp)
+fn read(
+    path: &Path,
+    given: Option<&WebConfig>,
+    with_tls: Option<bool>,
+    known: &Stamps,
+) -> (Stamps, Result<Live, WebConfigError>) {
+    let mut stamps = Stamps::default();
+    let checked = match given {
+        Some(config) => Ok(config.clone()),
+        None => {
+            stamps.note(path);
+            config_text(path).and_then(|text| config::parse(path, &text))
+        }
     };
-    let mut watched = vec![stamped(path.into())];
-    let checked = config_text(path).and_then(|text| config::parse(path, &text));
     let mut config = match checked {
         Ok(config) => config,
         Err(e) => {
-            watched.extend(known.into_iter().filter(|file| file != path).map(stamped));
-            return (watched, Err(e));
+            known.paths().filter(|file| *file != path).for_each(|file| stamps.note(file));
+            return (stamps, Err(e));
         }
     };
     if let Some(settings) = &config.tls {
-        watched.extend(files(settings).into_iter().map(stamped));
+        files(settings).for_each(|file| stamps.note(file));
     }
     if with_tls == Some(false) && config.tls.is_some() {
         config.warnings.push("TLS cannot be switched on while running, restart for it".into());
@@ -237,11 +217,11 @@ fn read(path: &Path, with_tls: Option<bool>, known: Vec<PathBuf>) -> (Watched, R
         (_, Some(false)) | (None, None) => Ok(None),
         (Some(settings), _) => tls::build(path, settings, config.http2).map(Some),
     };
-    (watched, result.map(|tls| Live { config, tls }))
+    (stamps, result.map(|tls| Live { config, tls }))
 }
 
 fn config_text(path: &Path) -> Result<String, WebConfigError> {
-    let bytes = tls::read_bounded(path, MAX_CONFIG_BYTES).map_err(|what| whole_file(path, &what))?;
+    let bytes = read_bounded(path, MOST_CONFIG_BYTES).map_err(|what| whole_file(path, &what))?;
     String::from_utf8(bytes).map_err(|_| whole_file(path, "expected UTF-8 text"))
 }
 
@@ -249,20 +229,13 @@ fn whole_file(path: &Path, what: &str) -> WebConfigError {
     WebConfigError { file: path.into(), line: None, key: String::new(), what: what.into() }
 }
 
-fn files(settings: &TlsSettings) -> Vec<PathBuf> {
-    [Some(&settings.cert), Some(&settings.key), settings.client_ca.as_ref()]
-        .into_iter()
-        .flatten()
-        .filter_map(|pem| match &pem.source {
-            PemSource::File(path) => Some(path.clone()),
+fn files(settings: &TlsSettings) -> impl Iterator<Item = &Path> {
+    [Some(&settings.cert), Some(&settings.key), settings.client_ca.as_ref()].into_iter().flatten().filter_map(|pem| {
+        match &pem.source {
+            PemSource::File(path) => Some(path.as_path()),
             PemSource::Inline(_) => None,
-        })
-        .collect()
-}
-
-fn settled(watched: &[(PathBuf, Option<Stamp>)]) -> bool {
-    let now = SystemTime::now();
-    !watched.iter().any(|(_, stamp)| stamp.is_some_and(|stamp| stamp.is_young(now)))
+        }
+    })
 }
 
 /// Allowed requests: full at start, one more per interval.
@@ -309,6 +282,8 @@ impl From<OpenError> for io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+    use std::time::Duration;
 
     #[test]
     fn the_bucket_holds_a_burst_and_refills() {
@@ -349,5 +324,43 @@ mod tests {
         assert_eq!(present(), Err(Broken));
         fs::write(&file, header("deny")).unwrap();
         assert_eq!(present().unwrap(), "deny");
+    }
+    #[test]
+    fn follows_what_a_program_gives() {
+        let given = |value: &'static str| {
+            let mut config = WebConfig::default();
+            config.headers.insert("x-frame-options", value.parse().unwrap());
+            config
+        };
+        let web = WebConfigFile::from_settings(Path::new("/etc/x.yml"), given("deny")).unwrap();
+        let present = || web.current().map(|live| live.config.headers.get("x-frame-options").cloned().unwrap());
+        assert_eq!((present().unwrap(), web.with_tls()), ("deny".parse().unwrap(), false));
+        web.replace_settings(given("sameorigin"));
+        assert_eq!(present().unwrap(), "sameorigin");
+    }
+
+    #[test]
+    fn files_of_given_settings_are_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cert, key) = (folder.path().join("a.crt"), folder.path().join("a.key"));
+        let write = || {
+            let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+            fs::write(&cert, made.cert.pem()).unwrap();
+            fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        };
+        let text = format!("tls_server_config: {{cert_file: {}, key_file: {}}}", cert.display(), key.display());
+        let settings = config::parse(Path::new("/etc/x.yml"), &text).unwrap();
+        let e = WebConfigFile::from_settings(Path::new("/etc/x.yml"), settings.clone()).unwrap_err().to_string();
+        assert!(e.starts_with("/etc/x.yml:1: tls_server_config.cert_file: ") && e.contains("No such file"), "{e}");
+        write();
+        let web = WebConfigFile::from_settings(Path::new("/etc/x.yml"), settings).unwrap();
+        let first = web.current().unwrap().tls.clone().unwrap();
+        write();
+        let second = web.current().unwrap().tls.clone().unwrap();
+        assert!(web.with_tls() && !Arc::ptr_eq(&first, &second));
+        fs::write(&key, "nonsense").unwrap();
+        assert!(matches!(web.current(), Err(Broken)));
+        write();
+        assert!(web.current().is_ok());
     }
 }

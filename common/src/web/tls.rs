@@ -4,7 +4,6 @@
 //! * Every build is complete: session cache and client policy start fresh, so a rotation leaves nothing behind.
 //! * Differs from the Go exporters: see [`super::config`].
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,9 +15,10 @@ use rustls::version::{TLS12, TLS13};
 
 use super::client_certs;
 use super::config::{Curve, Pem, PemSource, TlsSettings, WebConfigError};
+use crate::watched::read_bounded;
 
 /// A PEM file is a few KiB; a CA bundle some hundred.
-const MAX_PEM_BYTES: u64 = 4 << 20;
+pub const MAX_PEM_BYTES: u64 = 4 << 20;
 
 /// Builds the configuration for one state of the files.
 ///
@@ -89,27 +89,41 @@ fn provider(settings: &TlsSettings) -> CryptoProvider {
 }
 
 fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, String> {
-    let (place, text) = (place(pem), read(pem)?);
-    let chain = CertificateDer::pem_slice_iter(&text)
+    let place = place(pem);
+    parse_certificates(&read(pem)?).map_err(|what| format!("{place}{what}"))
+}
+
+fn private_key(pem: &Pem) -> Result<PrivateKeyDer<'static>, String> {
+    let place = place(pem);
+    parse_private_key(&read(pem)?).map_err(|what| format!("{place}{what}"))
+}
+
+/// The certificates of a PEM text, at least one.
+///
+/// # Errors
+/// What was expected and what was found.
+pub fn parse_certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let chain = CertificateDer::pem_slice_iter(text)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|e| format!("{place}expected PEM certificates, found {}", what_is_wrong(&e)))?;
+        .map_err(|e| format!("expected PEM certificates, found {}", what_is_wrong(&e)))?;
     if chain.is_empty() {
-        return Err(format!("{place}expected a PEM certificate, found no BEGIN CERTIFICATE"));
+        return Err("expected a PEM certificate, found no BEGIN CERTIFICATE".into());
     }
     Ok(chain)
 }
 
-fn private_key(pem: &Pem) -> Result<PrivateKeyDer<'static>, String> {
-    let (place, text) = (place(pem), read(pem)?);
+/// The first private key of a PEM text.
+///
+/// # Errors
+/// What was expected and what was found.
+pub fn parse_private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
     let encrypted = b"BEGIN ENCRYPTED PRIVATE KEY";
     if text.windows(encrypted.len()).any(|window| window == encrypted) {
-        return Err(format!("{place}expected a private key without a password, found an encrypted one"));
+        return Err("expected a private key without a password, found an encrypted one".into());
     }
-    PrivateKeyDer::from_pem_slice(&text).map_err(|e| match e {
-        pem::Error::NoItemsFound => {
-            format!("{place}expected a PEM private key, found no BEGIN PRIVATE KEY")
-        }
-        other => format!("{place}expected a PEM private key, found {}", what_is_wrong(&other)),
+    PrivateKeyDer::from_pem_slice(text).map_err(|e| match e {
+        pem::Error::NoItemsFound => "expected a PEM private key, found no BEGIN PRIVATE KEY".into(),
+        other => format!("expected a PEM private key, found {}", what_is_wrong(&other)),
     })
 }
 
@@ -138,16 +152,4 @@ fn read(pem: &Pem) -> Result<Vec<u8>, String> {
         PemSource::Inline(text) => Ok(text.clone().into_bytes()),
         PemSource::File(path) => read_bounded(path, MAX_PEM_BYTES).map_err(|e| format!("{}: {e}", path.display())),
     }
-}
-
-/// A whole regular file of bounded size: a pipe or a device named by mistake must not hang or fill the process.
-pub(super) fn read_bounded(path: &Path, most_bytes: u64) -> Result<Vec<u8>, String> {
-    let about = fs::metadata(path).map_err(|e| e.to_string())?;
-    if !about.is_file() {
-        return Err("expected a regular file".into());
-    }
-    if about.len() > most_bytes {
-        return Err(format!("expected at most {most_bytes} bytes, found {}", about.len()));
-    }
-    fs::read(path).map_err(|e| e.to_string())
 }

@@ -1,6 +1,7 @@
 //! Each rule of the format with its good, cut-short and garbage text.
 
 use super::*;
+use crate::yaml;
 
 const HASH: &str = "$2y$10$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ0123C";
 
@@ -183,6 +184,24 @@ fn users() {
         &format!("basic_auth_users:\n  \"a:b\": {HASH}\n"),
         "2: basic_auth_users.a:b: expected a user name without a colon (RFC 7617)",
     );
+}
+
+#[test]
+fn a_password_as_it_is() {
+    let hash = PasswordHash::of_plain_text("secret").unwrap();
+    assert_eq!(hash.cost(), 4);
+    assert!(bcrypt::verify("secret", hash.text()).unwrap() && !bcrypt::verify("Secret", hash.text()).unwrap());
+}
+
+#[test]
+fn tls_settings_of_another_configuration() {
+    let of = |text: &str| tls_settings(yaml::parse(text).unwrap(), Path::new(""));
+    let (settings, warnings) = of("cert_file: a.crt\nkey_file: b.key\nmin_version: TLS10\n").unwrap();
+    assert!(matches!(settings.unwrap().cert.source, PemSource::File(path) if path == Path::new("a.crt")));
+    assert_eq!(warnings.len(), 1);
+    assert!(of("{}").unwrap().0.is_none());
+    let e = of("cert_file: a\n").unwrap_err();
+    assert_eq!((e.line, e.key.as_str()), (1, "tls_server_config.cert_file"));
 }
 
 #[test]

@@ -75,7 +75,24 @@ fn file(text: &str) -> Result<File, YamlError> {
     Ok(file)
 }
 
-fn tls(node: Node) -> Result<Tls, YamlError> {
+/// The keys of `tls_server_config`.
+pub const TLS_KEYS: &[&str] = &[
+    "cert",
+    "cert_file",
+    "cipher_suites",
+    "client_allowed_sans",
+    "client_auth_type",
+    "client_ca",
+    "client_ca_file",
+    "curve_preferences",
+    "key",
+    "key_file",
+    "max_version",
+    "min_version",
+    "prefer_server_cipher_suites",
+];
+
+pub(super) fn tls(node: Node) -> Result<Tls, YamlError> {
     let mut tls = Tls::default();
     for (key, line, node) in node.into_map("tls_server_config")? {
         match key.as_str() {
@@ -94,24 +111,7 @@ fn tls(node: Node) -> Result<Tls, YamlError> {
             "max_version" => tls.max_version = text(node, &key)?,
             "min_version" => tls.min_version = text(node, &key)?,
             "prefer_server_cipher_suites" => tls.prefer_server_cipher_suites = node.into_bool(&key)?,
-            _ => {
-                let known = [
-                    "cert",
-                    "cert_file",
-                    "cipher_suites",
-                    "client_allowed_sans",
-                    "client_auth_type",
-                    "client_ca",
-                    "client_ca_file",
-                    "curve_preferences",
-                    "key",
-                    "key_file",
-                    "max_version",
-                    "min_version",
-                    "prefer_server_cipher_suites",
-                ];
-                return Err(unknown(&key, line, &known));
-            }
+            _ => return Err(unknown(&key, line, TLS_KEYS)),
         }
     }
     Ok(tls)

@@ -1,0 +1,3 @@
+//! The logstash exporter: the node statistics of a Logstash, for Prometheus.
+
+pub mod config;
