@@ -140,12 +140,22 @@ fn encode_bytes(status: &Status, _now: f64, page: &mut Page) {
 
 fn encode_states(status: &Status, _now: f64, page: &mut Page) {
     let mut places: HashMap<[&str; 2], usize> = HashMap::new();
+    let mut firsts: Vec<Named<'_>> = Vec::new();
     for one in named(status) {
-        *places.entry([one.balancer, one.name]).or_default() += 1;
+        let listed = places.entry([one.balancer, one.name]).or_default();
+        *listed += 1;
+        if *listed == 1 {
+            firsts.push(one);
+        }
+    }
+    for one in &firsts {
         if let Some(usable) = one.worker.is_usable() {
             page.sample(&USABLE, &one.labels(), f64::from(u8::from(usable)));
         }
-        for flag in Flag::ALL {
+    }
+    // In the order of the labels, which spares the page the sorting of twelve series per worker.
+    for workers in firsts.chunk_by(|one, next| one.balancer == next.balancer) {
+        for (flag, one) in Flag::ALL.iter().flat_map(|flag| workers.iter().map(move |one| (flag, one))) {
             if let Some(set) = one.worker.has_word(flag.word) {
                 page.sample(&FLAG, &[one.balancer, flag.name, one.name], f64::from(u8::from(set)));
             }
@@ -158,11 +168,15 @@ fn encode_states(status: &Status, _now: f64, page: &mut Page) {
     encode_counts(&status.balancers, page);
 }
 
-/// Balancers of one name count as one; a worker whose state is not known counts nowhere.
+/// Balancers of one name count as one. A worker whose state is not known counts nowhere, and none at all usable is said
+/// of no balancer whose states are all unknown.
 fn encode_counts(balancers: &BTreeMap<u64, Balancer>, page: &mut Page) {
     let mut counts: BTreeMap<&str, [u64; 2]> = BTreeMap::new();
     for balancer in balancers.values() {
         let Some(name) = balancer.name.as_deref() else { continue };
+        if !balancer.workers.is_empty() && balancer.workers.values().all(|worker| worker.status.is_none()) {
+            continue;
+        }
         let [unusable, usable] = counts.entry(name).or_default();
         for is_usable in balancer.workers.values().filter_map(Worker::is_usable) {
             *(if is_usable { &mut *usable } else { &mut *unusable }) += 1;

@@ -87,7 +87,7 @@ pub(super) static SERVER: Part = Part {
                 }),
             ],
         ),
-        single(&CPU_LOAD, "percent", &[value(|status| Some(status.cpu_load_percent.unwrap_or(0.0)))]),
+        single(&CPU_LOAD, "percent", &[value(cpu_load)]),
         single(&UPTIME, "seconds", &[value(|status| status.uptime_seconds)]),
     ],
     rest: |status, _, page| {
@@ -111,6 +111,11 @@ fn cpu_ms(status: &Status, own: (Option<f64>, &str), children: (Option<f64>, &st
         return None;
     }
     Some((own.0.unwrap_or(0.0) + children.0.unwrap_or(0.0)) * 1000.0)
+}
+
+/// 0 stands for a line that is not there; one that is no number is not taken for that.
+fn cpu_load(status: &Status) -> Option<f64> {
+    status.cpu_load_percent.or_else(|| (!status.is_faulty("CPULoad")).then_some(0.0))
 }
 
 fn encode_info(status: &Status, _now: f64, page: &mut Page) {

@@ -82,6 +82,9 @@ fn encode_scoreboard(status: &Status, _now: f64, page: &mut Page) {
 /// Up to 2.4.57 the graceful ones are among the busy; after that they have a line of their own.
 fn utilization(status: &Status) -> Option<f64> {
     let (busy, idle) = (status.busy_workers?, status.idle_workers?);
+    if status.graceful_workers.is_none() && status.is_faulty("GracefulWorkers") {
+        return None;
+    }
     let running = busy + idle + status.graceful_workers.unwrap_or(0.0);
     (running > 0.0).then_some(busy / running)
 }
