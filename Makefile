@@ -86,8 +86,8 @@ image: release ## build one container image per exporter, with buildah, podman o
 			--file manifests/Containerfile $$context; \
 	done
 
-golden: ## rewrite the golden pages and the README's table; read the diff afterwards
-	UPDATE_GOLDEN=1 $(CARGO) test --package node-exporter --no-fail-fast --test golden --test readme
+golden: ## rewrite the golden pages and the README's tables; read the diff afterwards
+	UPDATE_GOLDEN=1 $(CARGO) test --package node-exporter --package apache-exporter --no-fail-fast --test golden --test readme
 
 clean: ## remove everything built
 	$(CARGO) clean

@@ -1,0 +1,131 @@
+//! How the scrape itself went: the only part of the page that is there when httpd did not answer.
+//!
+//! * `apache_up` is what the caller found; it should be 1 for a status page alone. The Go exporter says 1 for any answer.
+//! * `apache_exporter_scrape_failures_total` and `apache_scrape_errors_total` are there from the first scrape on, all
+//!   reasons from 0, so that `rate` sees the first failure. The Go exporter shows the first one in failed scrapes only.
+
+use common::exposition::{Desc, Page};
+
+use super::{Groups, Part, open, single, value};
+use crate::status::NotStatus;
+
+static UP: Desc<'static> = Desc::gauge("apache_up", "Whether httpd answered with its status.", &[]);
+static FAILURES: Desc<'static> = Desc::counter(
+    "apache_exporter_scrape_failures_total",
+    "Scrapes that failed, or that had to leave something out.",
+    &[],
+);
+static ERRORS: Desc<'static> = Desc::counter(
+    "apache_scrape_errors_total",
+    "Scrapes that failed, or that had to leave something out, by reason.",
+    &["reason"],
+);
+static VALID: Desc<'static> =
+    Desc::gauge("apache_scrape_valid", "Whether the answer was a status page with HTTP status 200.", &[]);
+static DURATION: Desc<'static> =
+    Desc::gauge("apache_scrape_duration_seconds", "Time the exchange with httpd took.", &[]);
+static HTTP_STATUS: Desc<'static> =
+    Desc::gauge("apache_scrape_http_status_code", "HTTP status of the answer; absent without an answer.", &[]);
+static UNPARSED: Desc<'static> =
+    Desc::gauge("apache_unparsed_lines", "Lines of the answer that were not understood.", &[]);
+
+pub(super) static OUTCOME: Part =
+    Part::of_rows(&[open(&UP, "0 or 1"), open(&FAILURES, "scrapes"), open(&ERRORS, "scrapes")]);
+
+pub(super) static SCRAPE: Part = Part::of_rows(&[
+    open(&VALID, "0 or 1"),
+    open(&DURATION, "seconds"),
+    open(&HTTP_STATUS, "HTTP status"),
+    single(&UNPARSED, "lines", &[value(|status| Some(status.unparsed as f64))]),
+]);
+
+/// Why a scrape failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// No connection: the name is unknown, the connection was refused or broke.
+    Connect,
+    /// An HTTP status other than 200.
+    HttpStatus,
+    /// An answer that is no status.
+    NotStatusPage,
+    /// A status of which something could not be read; the rest is on the page.
+    Parse,
+    /// No answer in time.
+    Timeout,
+    /// A connection without an agreement on TLS, or a certificate that is not trusted.
+    Tls,
+}
+
+impl Reason {
+    /// All of them, by label value.
+    pub const ALL: [Self; 6] =
+        [Self::Connect, Self::HttpStatus, Self::NotStatusPage, Self::Parse, Self::Timeout, Self::Tls];
+
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::HttpStatus => "http_status",
+            Self::NotStatusPage => "not_status_page",
+            Self::Parse => "parse",
+            Self::Timeout => "timeout",
+            Self::Tls => "tls",
+        }
+    }
+}
+
+impl From<&NotStatus> for Reason {
+    fn from(answer: &NotStatus) -> Self {
+        match answer {
+            NotStatus::CutShort => Self::Parse,
+            NotStatus::Html | NotStatus::Empty | NotStatus::Nginx | NotStatus::Other { .. } => Self::NotStatusPage,
+        }
+    }
+}
+
+/// Failures since the start of the program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    counts: [u64; Reason::ALL.len()],
+}
+
+impl Tally {
+    /// Counts one failed scrape.
+    pub fn count(&mut self, reason: Reason) {
+        for (count, _) in self.counts.iter_mut().zip(Reason::ALL).filter(|(_, other)| *other == reason) {
+            *count += 1;
+        }
+    }
+}
+
+/// Writes what is on every page, whatever came of the scrape; `up` is for an answer that was a status.
+pub fn encode_outcome(up: bool, tally: &Tally, page: &mut Page) {
+    page.sample::<&str>(&UP, &[], f64::from(u8::from(up)));
+    page.sample::<&str>(&FAILURES, &[], tally.counts.iter().sum::<u64>() as f64);
+    for (reason, count) in Reason::ALL.iter().zip(tally.counts) {
+        page.sample(&ERRORS, &[reason.as_str()], count as f64);
+    }
+}
+
+/// The exchange with httpd.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scrape {
+    /// The answer was a status with HTTP status 200.
+    pub valid: bool,
+    /// From the request to the end of the answer or of the attempt.
+    pub duration_seconds: f64,
+    /// HTTP status, when there was an answer.
+    pub http_status: Option<u16>,
+}
+
+/// Writes how the exchange went, if the group `scrape` is on; on every page, as [`encode_outcome`].
+pub fn encode_scrape(scrape: &Scrape, groups: Groups, page: &mut Page) {
+    if !groups.has("scrape") {
+        return;
+    }
+    page.sample::<&str>(&VALID, &[], f64::from(u8::from(scrape.valid)));
+    page.sample::<&str>(&DURATION, &[], scrape.duration_seconds);
+    if let Some(code) = scrape.http_status {
+        page.sample::<&str>(&HTTP_STATUS, &[], f64::from(code));
+    }
+}
