@@ -144,7 +144,8 @@ mod tests {
         page.sample::<&str>(&Desc::gauge("b", "B.", &[]), &[], 1.0);
         page.sample::<&str>(&Desc::gauge("d", "D.", &[]), &[], 2.0);
         page.finish();
-        let numbers = vec![("a_total", vec![1]), ("c_total", vec![2, 1, 2]), ("d", vec![3]), ("e", vec![]), ("f", vec![4])];
+        let numbers =
+            vec![("a_total", vec![1]), ("c_total", vec![2, 1, 2]), ("d", vec![3]), ("e", vec![]), ("f", vec![4])];
         let (got, refused, _) = text(numbers.clone(), &page, Format::Text);
         let want = "# HELP a_total Numbers.\n# TYPE a_total counter\na_total{n=\"000001\"} 1\n\
             # HELP b B.\n# TYPE b gauge\nb 1\n\
