@@ -110,6 +110,17 @@ impl Running {
         self.child.ask_to_stop();
     }
 
+    /// Sends SIGHUP and returns at once.
+    pub fn hang_up(&self) {
+        self.child.hang_up();
+    }
+
+    /// Blocks until a log line satisfies `look`; panics with the whole log when none does.
+    #[track_caller]
+    pub fn wait_for_line<T>(&self, what: &str, look: impl FnMut(&str) -> Option<T>) -> T {
+        self.child.wait_for_line(what, look)
+    }
+
     /// Waits until new connections are refused.
     #[track_caller]
     pub fn wait_until_deaf(&self) {

@@ -150,9 +150,15 @@ impl Upstream {
 
     /// From now on every path answers this.
     pub fn set(&self, answer: Answer) {
+        self.set_all(answer, []);
+    }
+
+    /// From now on these paths (without a query) answer this, and every other one `elsewhere`; all at one moment.
+    pub fn set_all<'a>(&self, elsewhere: Answer, paths: impl IntoIterator<Item = (&'a str, Answer)>) {
+        let answers = paths.into_iter().map(|(path, answer)| (path.to_owned(), answer)).collect();
         let mut state = self.shared.lock();
-        state.answers.clear();
-        state.everywhere = answer;
+        state.everywhere = elsewhere;
+        state.answers = answers;
     }
 
     /// From now on this path (without a query) answers this.
