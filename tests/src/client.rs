@@ -44,6 +44,11 @@ impl Request {
         self
     }
 
+    /// A scrape by a Prometheus that waits as many seconds for the page.
+    pub fn scrape_within(path: &str, seconds: f64) -> Self {
+        Self::get(path).header("X-Prometheus-Scrape-Timeout-Seconds", &seconds.to_string())
+    }
+
     /// Adds credentials.
     #[must_use]
     pub fn basic(self, user: &str, password: &str) -> Self {

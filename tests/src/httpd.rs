@@ -21,9 +21,11 @@ use crate::upstream::{Answer, DeadPort, Upstream};
 use crate::wait::until;
 
 mod config;
+mod status;
 
 use config::Place;
 pub use config::{Mpm, Options};
+pub use status::STATUS_PAGE;
 
 /// A free port may be taken before httpd binds it, so there are several attempts; each further one is unlikelier.
 const ATTEMPTS: usize = 10;

@@ -13,6 +13,7 @@ use crate::child::Logged;
 use crate::client::{Request, Response};
 use crate::log_line;
 use crate::page::Page;
+use crate::prometheus::check_metrics;
 use crate::wait::{DEADLINE, until};
 
 /// A directory with other builds of the programs to test, for example the release ones.
@@ -88,6 +89,16 @@ impl Running {
         let answer = self.get(path);
         assert_eq!(answer.status, 200, "{path}: {}\n{}", answer.text(), self.log());
         Page::checked(&answer.text())
+    }
+
+    /// The page that answers a request, checked by the strict parser and by promtool.
+    #[track_caller]
+    pub fn page(&self, request: &Request) -> Page {
+        let answer = self.ask(request);
+        let text = answer.text();
+        assert_eq!(answer.status, 200, "{request:?}: {text}\n{}", self.log());
+        check_metrics(&text);
+        Page::checked(&text)
     }
 
     /// Threads of the process now.
