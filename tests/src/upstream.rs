@@ -14,7 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use rustix::net::{AddressFamily, Shutdown, SocketType};
+use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::client::basic_auth;
@@ -348,7 +348,10 @@ impl DeadPort {
     /// A free port of 127.0.0.1.
     #[track_caller]
     pub fn new() -> Self {
-        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a descriptor is free");
+        // A program started meanwhile would inherit it, and the port with it.
+        let flags = SocketFlags::CLOEXEC;
+        let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None);
+        let socket = socket.expect("a descriptor is free");
         rustix::net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("127.0.0.1 has a free port");
         let bound = rustix::net::getsockname(&socket).expect("a bound socket has a name");
         let address = SocketAddr::try_from(bound).expect("it is an internet socket");
