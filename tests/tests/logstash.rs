@@ -7,6 +7,7 @@ use exporter_tests::fixture::Fixture;
 use exporter_tests::log_line::field;
 use exporter_tests::logstash::{HEALTH, HOT_THREADS, Logstash, NODE, PLUGINS, Pipeline, ROOT, STATS, Version};
 use exporter_tests::page::{Metric, Page, metric};
+use exporter_tests::prometheus::check_metrics;
 use exporter_tests::running::Running;
 use exporter_tests::upstream::{Answer, DeadPort, Upstream};
 use exporter_tests::wait::until;
@@ -300,6 +301,7 @@ fn credentials() {
     let [name, word] = [user, password].map(percent_encoded);
     let known = start(&logstash.url().replace("://", &format!("://{name}:{word}@")), &["--log.level=debug"]);
     let text = known.get("/metrics").text();
+    check_metrics(&text);
     Page::checked(&text).has(up(1.0));
     let (_, log) = known.terminate();
     for secret in [password, &word] {
