@@ -93,6 +93,11 @@ impl Logged {
         kill_process(Pid::from_child(&self.child), Signal::TERM).expect("the child has not been waited for");
     }
 
+    /// Asks the program to read its files again.
+    pub fn hang_up(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::HUP).expect("the child has not been waited for");
+    }
+
     /// Blocks until the program has ended; panics with its log when it does not.
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {

@@ -44,6 +44,17 @@ impl Request {
         self
     }
 
+    /// A scrape by a Prometheus that waits as many seconds for the page.
+    pub fn scrape_within(path: &str, seconds: f64) -> Self {
+        Self::get(path).header("X-Prometheus-Scrape-Timeout-Seconds", &seconds.to_string())
+    }
+
+    /// Adds credentials.
+    #[must_use]
+    pub fn basic(self, user: &str, password: &str) -> Self {
+        self.header("Authorization", &basic_auth(user, password))
+    }
+
     /// Sends it on a connection of its own and reads the answer.
     ///
     /// # Errors
@@ -60,6 +71,29 @@ impl Request {
         let headers: String = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         format!("{} {} HTTP/1.1\r\nHost: exporter\r\nConnection: close\r\n{headers}\r\n", self.method, self.path)
     }
+}
+
+/// The value of an Authorization header.
+pub fn basic_auth(user: &str, password: &str) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut value = "Basic ".to_owned();
+    for three in format!("{user}:{password}").as_bytes().chunks(3) {
+        let bits = three.iter().fold(0, |bits, byte| bits << 8 | usize::from(*byte)) << (8 * (3 - three.len()));
+        for digit in 0..4 {
+            let known = digit <= three.len();
+            value.push(if known { char::from(DIGITS[bits >> (18 - 6 * digit) & 63]) } else { '=' });
+        }
+    }
+    value
+}
+
+/// `text` as a part of a URL, with every byte encoded that could mean something there.
+pub fn percent_encoded(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(encode).collect()
 }
 
 /// A plain socket that gives up reading and writing only when the program has hung.
@@ -205,6 +239,13 @@ mod tests {
     #[test]
     fn chunked_but_cut_short() {
         check("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n", Err(io::ErrorKind::UnexpectedEof));
+    }
+
+    #[test]
+    fn credentials() {
+        for (password, want) in [("", "YTo="), ("b", "YTpi"), ("bc", "YTpiYw=="), ("\u{ff}", "YTrDvw==")] {
+            assert_eq!(basic_auth("a", password), format!("Basic {want}"));
+        }
     }
 
     #[test]

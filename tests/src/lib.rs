@@ -3,6 +3,8 @@
 //! * [`running`] starts a program on a free port and waits for its "Listening on" line.
 //! * [`client`] speaks HTTP to it, politely or rudely; [`page`] parses what it answers and matches samples.
 //! * [`prometheus`] and [`tools`] put real peers beside it; [`tls`] makes them a certificate.
+//! * [`upstream`] is an HTTP server that says what a test tells it to, [`logstash`] one that plays a Logstash, and
+//!   [`httpd`] a real Apache httpd.
 //! * [`fixture`] builds directory trees; [`fuse`] mounts a file system that never answers, inside [`namespace`].
 //! * [`child`] and [`log_line`] read logs, [`wait`] waits under a deadline, [`skip`] says why a test did not run.
 //!
@@ -12,7 +14,9 @@ pub mod child;
 pub mod client;
 pub mod fixture;
 pub mod fuse;
+pub mod httpd;
 pub mod log_line;
+pub mod logstash;
 pub mod namespace;
 pub mod page;
 pub mod prometheus;
@@ -20,4 +24,5 @@ pub mod running;
 pub mod skip;
 pub mod tls;
 pub mod tools;
+pub mod upstream;
 pub mod wait;

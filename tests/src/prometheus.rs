@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::child::Logged;
-use crate::client::{Request, Response};
+use crate::client::{Request, Response, percent_encoded};
 use crate::fixture::Fixture;
 use crate::log_line;
 use crate::tools::{run, tool};
@@ -163,14 +163,6 @@ fn series_of(series: &Value) -> Option<(BTreeMap<String, String>, f64)> {
     let value = series["value"][1].as_str()?.parse().ok()?;
     let labels = series["metric"].as_object()?.iter().filter(|(name, _)| *name != "__name__");
     Some((labels.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect(), value))
-}
-
-fn percent_encoded(text: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' => char::from(byte).to_string(),
-        other => format!("%{other:02X}"),
-    };
-    text.bytes().map(encode).collect()
 }
 
 fn config(jobs: &[Job]) -> String {

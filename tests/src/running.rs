@@ -13,6 +13,7 @@ use crate::child::Logged;
 use crate::client::{Request, Response};
 use crate::log_line;
 use crate::page::Page;
+use crate::prometheus::check_metrics;
 use crate::wait::{DEADLINE, until};
 
 /// A directory with other builds of the programs to test, for example the release ones.
@@ -90,6 +91,16 @@ impl Running {
         Page::checked(&answer.text())
     }
 
+    /// The page that answers a request, checked by the strict parser and by promtool.
+    #[track_caller]
+    pub fn page(&self, request: &Request) -> Page {
+        let answer = self.ask(request);
+        let text = answer.text();
+        assert_eq!(answer.status, 200, "{request:?}: {text}\n{}", self.log());
+        check_metrics(&text);
+        Page::checked(&text)
+    }
+
     /// Threads of the process now.
     pub fn threads(&self) -> usize {
         self.count("task")
@@ -108,6 +119,17 @@ impl Running {
     /// Sends SIGTERM and returns at once.
     pub fn ask_to_stop(&self) {
         self.child.ask_to_stop();
+    }
+
+    /// Sends SIGHUP and returns at once.
+    pub fn hang_up(&self) {
+        self.child.hang_up();
+    }
+
+    /// Blocks until a log line satisfies `look`; panics with the whole log when none does.
+    #[track_caller]
+    pub fn wait_for_line<T>(&self, what: &str, look: impl FnMut(&str) -> Option<T>) -> T {
+        self.child.wait_for_line(what, look)
     }
 
     /// Waits until new connections are refused.

@@ -2,6 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::tools::{run, tool};
 
@@ -16,6 +22,17 @@ pub fn certificate(folder: &Path) {
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
         .args(["-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=localhost"])
         .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]));
+}
+
+/// What a TLS server needs to use the certificate in `folder`.
+#[track_caller]
+pub fn server_config(folder: &Path) -> Arc<ServerConfig> {
+    let certificate = CertificateDer::from_pem_file(folder.join("cert.pem")).expect("openssl wrote a certificate");
+    let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).expect("openssl wrote a key");
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().expect("the provider has suites for both versions");
+    let config = builder.with_no_client_auth().with_single_cert(vec![certificate], key);
+    Arc::new(config.expect("the key is the certificate's"))
 }
 
 /// Writes `web.yml` beside a certificate: TLS, and one [`USER`].

@@ -11,6 +11,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("openssl", "openssl"),
     ("prometheus", "prometheus"),
     ("promtool", "prometheus"),
+    ("setpriv", "util-linux"),
     ("unshare", "util-linux"),
 ];
 
