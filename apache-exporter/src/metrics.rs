@@ -118,6 +118,13 @@ pub struct Group {
     pub parts: &'static [&'static Part],
 }
 
+impl Group {
+    /// Its families; those that stand on every page as well get more series from it.
+    pub fn families(&self) -> impl Iterator<Item = &'static Family> {
+        self.parts.iter().flat_map(|part| part.families)
+    }
+}
+
 /// What is on every page.
 pub static DEFAULT: &[&Part] = &[&outcome::OUTCOME, &server::SERVER, &workers::WORKERS, &balancers::BALANCERS];
 
@@ -198,9 +205,8 @@ impl Groups {
 
 /// Every family with the group it belongs to; `None` is for those of every page.
 pub fn families() -> impl Iterator<Item = (Option<&'static Group>, &'static Family)> {
-    let default = DEFAULT.iter().map(|part| (None, *part));
-    let more = GROUPS.iter().flat_map(|group| group.parts.iter().map(move |part| (Some(group), *part)));
-    default.chain(more).flat_map(|(group, part)| part.families.iter().map(move |family| (group, family)))
+    let default = DEFAULT.iter().flat_map(|part| part.families).map(|family| (None, family));
+    default.chain(GROUPS.iter().flat_map(|group| group.families().map(move |family| (Some(group), family))))
 }
 
 /// Writes what httpd said; `now` is the time in seconds since the epoch.

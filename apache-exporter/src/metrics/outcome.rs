@@ -129,3 +129,23 @@ pub fn encode_scrape(scrape: &Scrape, groups: Groups, page: &mut Page) {
         page.sample::<&str>(&HTTP_STATUS, &[], f64::from(code));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_sorted_and_answers_have_one() {
+        assert!(Reason::ALL.is_sorted_by(|a, b| a.as_str() < b.as_str()));
+        for (body, want) in [
+            (&b"<!DOCTYPE html>"[..], "not_status_page"),
+            (b"", "not_status_page"),
+            (b"Active connections: 1", "not_status_page"),
+            (b"pong", "not_status_page"),
+            (b"localhost\nServerMPM: event\nTotal", "parse"),
+        ] {
+            let answer = crate::status::parse(body).unwrap_err();
+            assert_eq!(Reason::from(&answer).as_str(), want, "{answer}");
+        }
+    }
+}

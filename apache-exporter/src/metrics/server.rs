@@ -137,3 +137,59 @@ fn encode_info(status: &Status, _now: f64, page: &mut Page) {
         page.sample(&BUILD_INFO, &[built], 1.0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use common::exposition::{Format, Merge};
+
+    use super::super::{Groups, encode};
+    use super::*;
+    use crate::status::parse;
+
+    /// The samples of `family` once httpd said `lines`; `header` is that of its answer.
+    #[track_caller]
+    fn check(lines: &str, header: Option<&str>, family: &str, want: &[&str]) {
+        let mut status = parse(format!("{lines}\nBusyWorkers: 1\n").as_bytes()).unwrap();
+        status.server_header = header.map(str::to_owned);
+        let mut page = Page::default();
+        encode(&status, Groups::all(), 0.0, &mut page);
+        page.finish();
+        let mut text = Vec::new();
+        Merge::default().write(&[&page], Format::Text, &mut |piece| text.extend_from_slice(piece));
+        let text = String::from_utf8(text).unwrap();
+        let samples = text.lines().filter_map(|line| line.strip_prefix(family));
+        assert_eq!(samples.collect::<Vec<_>>(), want, "{lines}");
+    }
+
+    #[test]
+    fn a_sum_goes_without_what_is_absent_but_not_without_what_is_wrong() {
+        let family = "apache_cpu_time_ms_total";
+        check("Load1: 1", None, family, &[]);
+        check("CPUUser: 1", None, family, &["{type=\"system\"} 0", "{type=\"user\"} 1000"]);
+        let both = &["{type=\"system\"} 500", "{type=\"user\"} 3000"];
+        check("CPUUser: 1\nCPUSystem: .5\nCPUChildrenUser: 2\nCPUChildrenSystem: 0", None, family, both);
+        check("CPUUser: 1\nCPUSystem: .5\nCPUChildrenUser: x", None, family, &["{type=\"system\"} 500"]);
+    }
+
+    #[test]
+    fn no_load_is_0_and_a_wrong_one_is_none() {
+        check("Load1: 1", None, "apache_cpuload ", &["0"]);
+        check("CPULoad: .5", None, "apache_cpuload ", &["0.5"]);
+        check("CPULoad: x", None, "apache_cpuload ", &[]);
+    }
+
+    #[test]
+    fn the_header_stands_in_for_the_line() {
+        let parts = |platform: &str| {
+            format!(
+                "{{mpm=\"\",openssl=\"\",platform=\"{platform}\",product=\"Apache\",\
+                 server_version=\"Apache/2.4.6 ({platform})\",version=\"2.4.6\"}} 1"
+            )
+        };
+        let (header, line) = (Some("Apache/2.4.6 (CentOS)"), "ServerVersion: Apache/2.4.6 (Unix)");
+        check("", header, "apache_server_info", &[&parts("CentOS")]);
+        check(line, header, "apache_server_info", &[&parts("Unix")]);
+        check("", None, "apache_server_info", &[]);
+        check("", header, "apache_info", &["{mpm=\"UNKNOWN\",version=\"UNKNOWN\"} 1"]);
+    }
+}

@@ -83,6 +83,10 @@ impl Flag {
 
 pub(super) const PREFIX: &[u8] = b"ProxyBalancer[";
 
+/// The longest name of a balancer, bytes; httpd's own limit is far below. Each series of each of its workers repeats
+/// the name, so that without a limit a short answer could ask for a page of any size.
+const LONGEST_NAME: usize = 256;
+
 const COUNTS: &[Row<Worker>] = &[
     Row { key: "Elected", read: Read::Count, slot: |worker| &mut worker.elected },
     Row { key: "Busy", read: Read::Count, slot: |worker| &mut worker.busy },
@@ -97,6 +101,9 @@ pub(super) fn take(
 ) -> Result<bool, BadField> {
     let Some((at, rest)) = key.strip_prefix(PREFIX).and_then(index) else { return Ok(false) };
     if rest == b"Name" {
+        if value.len() > LONGEST_NAME {
+            return Err(BadField::new(line, "ProxyBalancer Name", "at most 256 bytes", value));
+        }
         balancers.entry(at).or_default().name = decode(value);
         return Ok(true);
     }
@@ -167,6 +174,14 @@ mod tests {
         assert_eq!(*worker, want);
         assert_eq!((worker.is_usable(), worker.has_word("Ign")), (Some(true), Some(true)));
         assert_eq!((worker.has_word("Err"), Worker::default().is_usable()), (Some(false), None));
+    }
+
+    #[test]
+    fn a_name_has_a_longest() {
+        let (just, more) = ("b".repeat(LONGEST_NAME), "b".repeat(LONGEST_NAME + 1));
+        let (balancers, said) = read(&[("ProxyBalancer[0]Name", &just), ("ProxyBalancer[1]Name", &more)]);
+        assert_eq!(balancers.into_values().filter_map(|balancer| balancer.name).collect::<Vec<_>>(), [just]);
+        assert!(said[0].starts_with("2: ProxyBalancer Name: expected at most 256 bytes, found \"bbb"), "{said:?}");
     }
 
     #[test]
