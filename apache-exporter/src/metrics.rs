@@ -20,8 +20,9 @@ mod workers;
 use std::fmt;
 
 use common::exposition::{Desc, Page};
+use common::flags::Flag;
 
-pub use outcome::{Reason, Scrape, Tally, encode_outcome, encode_scrape};
+pub use outcome::{Scrape, encode_outcome, encode_scrape, reason};
 pub use start_time::StartTime;
 
 use crate::status::Status;
@@ -110,10 +111,8 @@ impl Part {
 
 /// Families that a flag switches on.
 pub struct Group {
-    /// Its name; the flag is `--metrics.<name>`.
-    pub name: &'static str,
-    /// A sentence for the help.
-    pub help: &'static str,
+    /// The switch that adds it, `--metrics.<name>`.
+    pub flag: Flag,
     /// What it adds.
     pub parts: &'static [&'static Part],
 }
@@ -131,45 +130,71 @@ pub static DEFAULT: &[&Part] = &[&outcome::OUTCOME, &server::SERVER, &workers::W
 /// What can be switched on, by name.
 pub static GROUPS: &[Group] = &[
     Group {
-        name: "balancer",
-        help: "State of balancer workers: usable, each flag, how many of each balancer are usable.",
+        flag: Flag::switch(
+            "metrics.balancer",
+            false,
+            "State of balancer workers: usable, each flag, how many of each balancer are usable.",
+        ),
         parts: &[&balancers::STATES],
     },
     Group {
-        name: "base-units",
-        help: "The figures of the default metrics in seconds, bytes and ratios, and the time of the start.",
+        flag: Flag::switch(
+            "metrics.base-units",
+            false,
+            "The figures of the default metrics in seconds, bytes and ratios, and the time of the start.",
+        ),
         parts: &[&base_units::BASE_UNITS, &balancers::BYTES],
     },
     Group {
-        name: "capacity",
-        help: "Slots of the scoreboard, the share of workers in use, and whether ExtendedStatus is on.",
+        flag: Flag::switch(
+            "metrics.capacity",
+            false,
+            "Slots of the scoreboard, the share of workers in use, and whether ExtendedStatus is on.",
+        ),
         parts: &[&workers::CAPACITY],
     },
     Group {
-        name: "connections",
-        help: "Adds the state wait_io to apache_connections (httpd 2.4.63 and later).",
+        flag: Flag::switch(
+            "metrics.connections",
+            false,
+            "Adds the state wait_io to apache_connections (httpd 2.4.63 and later).",
+        ),
         parts: &[&workers::WAITING_CONNECTIONS],
     },
-    Group { name: "md", help: "Certificates and staplings that mod_md manages.", parts: &[&md::MD] },
     Group {
-        name: "scrape",
-        help: "How the exchange with httpd went: time, HTTP status, validity, lines not understood.",
+        flag: Flag::switch("metrics.md", false, "Certificates and staplings that mod_md manages."),
+        parts: &[&md::MD],
+    },
+    Group {
+        flag: Flag::switch(
+            "metrics.scrape",
+            false,
+            "How the exchange with httpd went: time, HTTP status, validity, lines not understood.",
+        ),
         parts: &[&outcome::SCRAPE],
     },
     Group {
-        name: "server-info",
-        help: "Product, version, platform, OpenSSL and build of the server as labels.",
+        flag: Flag::switch(
+            "metrics.server-info",
+            false,
+            "Product, version, platform, OpenSSL and build of the server as labels.",
+        ),
         parts: &[&server::INFO],
     },
-    Group { name: "socache", help: "The shared object cache of mod_cache_socache.", parts: &[&caches::SOCACHE] },
     Group {
-        name: "tls-session-cache",
-        help: "The TLS session cache of mod_ssl.",
+        flag: Flag::switch("metrics.socache", false, "The shared object cache of mod_cache_socache."),
+        parts: &[&caches::SOCACHE],
+    },
+    Group {
+        flag: Flag::switch("metrics.tls-session-cache", false, "The TLS session cache of mod_ssl."),
         parts: &[&caches::TLS_SESSION_CACHE],
     },
     Group {
-        name: "worker-states",
-        help: "Adds the state graceful to apache_workers (httpd 2.4.58 and later).",
+        flag: Flag::switch(
+            "metrics.worker-states",
+            false,
+            "Adds the state graceful to apache_workers (httpd 2.4.58 and later).",
+        ),
         parts: &[&workers::GRACEFUL_WORKERS],
     },
 ];
@@ -197,9 +222,9 @@ impl Groups {
         GROUPS.iter().enumerate().filter(move |(at, _)| self.0 >> at & 1 == 1).map(|(_, group)| group)
     }
 
-    /// Whether the group of this name is on.
-    pub fn has(self, name: &str) -> bool {
-        self.iter().any(|group| group.name == name)
+    /// Whether the group of this flag is on.
+    pub fn has(self, flag: &str) -> bool {
+        self.iter().any(|group| group.flag.name == flag)
     }
 }
 
@@ -225,15 +250,15 @@ mod tests {
 
     #[test]
     fn groups_are_sorted_and_chosen_one_by_one() {
-        assert!(GROUPS.is_sorted_by(|a, b| a.name < b.name));
+        assert!(GROUPS.is_sorted_by(|a, b| a.flag.name < b.flag.name));
         assert!(GROUPS.len() <= 16, "Groups has a bit for each");
-        let names = |groups: Groups| groups.iter().map(|group| group.name).collect::<Vec<_>>();
+        let names = |groups: Groups| groups.iter().map(|group| group.flag.name).collect::<Vec<_>>();
         assert_eq!(names(Groups::NONE), [""; 0]);
         assert_eq!(names(Groups::all()).len(), GROUPS.len());
         for group in GROUPS {
-            let only = Groups::choose(|other| other.name == group.name);
-            assert_eq!(names(only), [group.name]);
-            assert!(only.has(group.name) && !Groups::NONE.has(group.name));
+            let only = Groups::choose(|other| other.flag.name == group.flag.name);
+            assert_eq!(names(only), [group.flag.name]);
+            assert!(only.has(group.flag.name) && !Groups::NONE.has(group.flag.name));
         }
     }
 
@@ -248,7 +273,7 @@ mod tests {
             for series in family.series {
                 assert_eq!(series.values.len(), desc.labels.len(), "{}", desc.name);
             }
-            assert!(group.is_none_or(|group| group.help.ends_with('.')), "{}", desc.name);
+            assert!(group.is_none_or(|group| group.flag.help.ends_with('.')), "{}", desc.name);
         }
     }
 }

@@ -14,11 +14,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use apache_exporter::metrics::{
-    Groups, Reason, Scrape, Tally, encode, encode_outcome, encode_scrape, families as listed_families,
-};
+use apache_exporter::metrics::{Groups, Scrape, encode, encode_outcome, encode_scrape, families as listed_families};
 use apache_exporter::status;
 use common::exposition::{Format, Merge, Page, parse_text};
+use common::upstream::{Reason, Tally};
 
 /// When the fixtures were asked, seconds since the epoch.
 const NOW: f64 = 1_772_000_000.25;
@@ -123,15 +122,15 @@ fn the_rows_name_every_family() {
 
 #[test]
 fn each_group_adds_its_own_families_alone() {
-    let chosen = |name: &str| Groups::choose(|group| group.name == name);
+    let chosen = |name: &str| Groups::choose(|group| group.flag.name == name);
     for group in chosen("").iter().chain(Groups::all().iter()) {
         let own: BTreeSet<&str> = group.families().map(|family| family.desc.name).collect();
         for name in ANSWERS {
-            let ((plain, _), (more, _)) = (page(name, Groups::NONE), page(name, chosen(group.name)));
+            let ((plain, _), (more, _)) = (page(name, Groups::NONE), page(name, chosen(group.flag.name)));
             let plain: BTreeSet<&str> = plain.lines().collect();
             for line in more.lines().filter(|line| !line.starts_with('#') && !plain.contains(line)) {
                 let family = line.split(['{', ' ']).next().unwrap();
-                assert!(own.contains(family), "{}: {line}", group.name);
+                assert!(own.contains(family), "{}: {line}", group.flag.name);
             }
         }
     }

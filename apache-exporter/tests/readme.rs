@@ -15,7 +15,7 @@ fn the_readme_lists_the_metrics() {
     let (before, rest) = readme.split_once(BEGIN).unwrap();
     let (table, after) = rest.split_once(END).unwrap();
     let rows = families().map(|(group, family)| {
-        let group = group.map_or("always".to_owned(), |group| format!("`{}`", group.name));
+        let group = group.map_or("always".to_owned(), |group| format!("`--{}`", group.flag.name));
         let labels = family.labels().to_string().replace('|', "\\|");
         let about = family.desc.help.trim_end_matches('.');
         let (name, kind) = (family.desc.name, family.desc.kind.as_str());

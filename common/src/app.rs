@@ -40,7 +40,7 @@ pub struct Program {
     /// The web flags; [`web_flags`] makes them for a port.
     pub web_flags: &'static [Flag],
     /// Flags of the program itself, with their heading.
-    pub flags: &'static [(&'static str, &'static [Flag])],
+    pub flags: fn() -> Vec<Group<'static>>,
     /// The collectors.
     pub rows: &'static [&'static Row],
     /// Collectors that the Go program has and this one does not have yet: their switches and flags are accepted, so
@@ -62,8 +62,9 @@ pub struct Made {
     pub web: Option<WebConfigFile>,
 }
 
-impl From<Arc<dyn Source>> for Made {
-    fn from(source: Arc<dyn Source>) -> Self {
+impl Made {
+    /// A source whose program has no configuration file.
+    pub fn from_source(source: Arc<dyn Source>) -> Self {
         Self { source, web: None }
     }
 }
@@ -81,15 +82,21 @@ pub struct Planned {
     pub flags: &'static [Flag],
 }
 
+/// How many web flags there are.
+pub const WEB_FLAGS: usize = 10;
+
 /// The web flags of a program whose default address is `listen`, for example `:9100`, and whose [path
-/// flag](Program::path_flag) is `path_flag`.
-pub const fn web_flags(listen: &'static str, path_flag: &'static str) -> [Flag; 10] {
+/// flag](Program::path_flag) is `path_flag`, with `path_env` in its place in the environment, if not empty.
+pub const fn web_flags(listen: &'static str, path_flag: &'static str, path_env: &'static str) -> [Flag; WEB_FLAGS] {
     [
         Flag::text("web.listen-address", listen, "Address to listen on: host:port, :port, vsock://:port. Repeatable.")
             .repeatable(),
         Flag::switch("web.systemd-socket", false, "Take the sockets from the service manager instead of binding them."),
         Flag::text("web.config.file", "", "YAML file with TLS, users, headers and rate limit, as for all exporters."),
-        Flag::text(path_flag, "/metrics", "Path of the metrics."),
+        match path_env.is_empty() {
+            true => Flag::text(path_flag, "/metrics", "Path of the metrics."),
+            false => Flag::text(path_flag, "/metrics", "Path of the metrics.").env(path_env),
+        },
         Flag::switch("web.disable-exporter-metrics", false, "Leave out promhttp_* and process_*."),
         Flag::integer("web.max-requests", "40", "Scrapes answered at a time; 0 for any number."),
         Flag::duration("scrape.timeout-offset", "500ms", "Kept back from the time limit that Prometheus sends."),
@@ -198,26 +205,24 @@ fn is_on(args: &Args, switch: &str, default: bool) -> bool {
 
 /// All flags of a program, as they stand in its help.
 pub fn groups(program: &'static Program) -> Vec<Group<'static>> {
-    let group =
-        |heading: &str, flags: &'static [Flag]| Group { heading: heading.to_owned(), flags: flags.iter().collect() };
     let switch = |name: &'static str, on: bool, about: &'static str, hidden: bool| -> &'static Flag {
         let flag = Flag::switch(switch_name(name), on, about);
         // Once per collector and process: the table itself is static, its switches follow from it.
         Box::leak(Box::new(if hidden { flag.hidden() } else { flag }))
     };
-    let mut groups = vec![group("Web", program.web_flags), group("Log", log::FLAGS)];
-    groups.extend(program.flags.iter().map(|(heading, flags)| group(heading, flags)));
+    let mut groups = vec![Group::new("Web", program.web_flags), Group::new("Log", log::FLAGS)];
+    groups.extend((program.flags)());
     if program.rows.is_empty() {
         return groups;
     }
-    let mut switches = group("Collectors", COLLECTOR_FLAGS);
+    let mut switches = Group::new("Collectors", COLLECTOR_FLAGS);
     switches.flags.extend(program.rows.iter().map(|row| switch(row.name, row.on, row.about, false)));
     switches.flags.extend(program.planned.iter().map(|row| switch(row.name, row.on, "Not built yet.", true)));
     groups.push(switches);
     for row in program.rows.iter().filter(|row| !row.flags.is_empty()) {
-        groups.push(group(&format!("Collector {}", row.name), row.flags));
+        groups.push(Group::new(&format!("Collector {}", row.name), row.flags));
     }
-    let mut planned = Group { heading: "Collectors that are not built yet".to_owned(), flags: Vec::new() };
+    let mut planned = Group::new("Collectors that are not built yet", []);
     for flag in program.planned.iter().flat_map(|planned| planned.flags) {
         planned.flags.push(if flag.hidden { flag } else { Box::leak(Box::new(flag.hidden())) });
     }

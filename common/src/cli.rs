@@ -26,6 +26,13 @@ pub struct Group<'f> {
     pub flags: Vec<&'f Flag>,
 }
 
+impl<'f> Group<'f> {
+    /// Flags under a heading.
+    pub fn new(heading: &str, flags: impl IntoIterator<Item = &'f Flag>) -> Self {
+        Self { heading: heading.to_owned(), flags: flags.into_iter().collect() }
+    }
+}
+
 /// What the command line comes to.
 pub enum Parsed {
     /// The program is to run; old flag names that were used are in `warnings`.

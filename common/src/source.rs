@@ -14,6 +14,7 @@ use crate::body::Body;
 use crate::build_info;
 use crate::exposition::{Format, Page};
 use crate::instruments::Instruments;
+use crate::upstream::Reason;
 
 /// Which page is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +88,37 @@ impl Standing {
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), took: None, complaint: None, no_data: false }
     }
+
+    /// Notes how an upstream fared, and logs it when that is another story than the last time.
+    pub fn note(&mut self, took: Duration, trouble: Option<(Reason, String)>) {
+        let (target, duration_seconds) = (self.name.as_str(), took.as_secs_f64());
+        let complaint = trouble.as_ref().map(|(reason, what)| format!("{}: {what}", reason.as_str()));
+        match &trouble {
+            None if self.complaint.is_some() => tracing::info!(target, duration_seconds, "upstream is well again"),
+            None => tracing::debug!(target, duration_seconds, "upstream answered"),
+            // The time it took, or the number of bytes, may differ each time; the story is the same.
+            Some((reason, what)) if self.complaint.as_deref().is_some_and(|last| same_story(last, reason.as_str())) => {
+                tracing::debug!(
+                    target,
+                    reason = reason.as_str(),
+                    err = what,
+                    duration_seconds,
+                    "upstream failed again"
+                );
+            }
+            Some((reason, what)) => {
+                tracing::error!(target, reason = reason.as_str(), err = what, duration_seconds, "upstream failed");
+            }
+        }
+        self.took = Some(took);
+        self.complaint = complaint;
+        self.no_data = false;
+    }
+}
+
+/// Whether a complaint is about the same reason.
+fn same_story(complaint: &str, reason: &str) -> bool {
+    complaint.strip_prefix(reason).is_some_and(|rest| rest.starts_with(':'))
 }
 
 /// What a program says about itself on every page of its own.

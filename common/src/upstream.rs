@@ -7,6 +7,7 @@
 
 pub mod dial;
 pub mod dns;
+pub mod reason;
 pub mod tls;
 pub mod url;
 
@@ -29,6 +30,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout_at;
 use tokio_rustls::TlsConnector;
 
+pub use reason::{Reason, Tally};
 pub use tls::TlsOptions;
 pub use url::{Place, Url};
 

@@ -18,10 +18,11 @@ pub use collectors::fuzzing;
 use std::sync::Arc;
 
 use common::app::{self, Made, Program, web_flags};
+use common::cli::Group;
 use common::error::ConfigError;
 use common::flags::{Args, Flag};
 
-static WEB: [Flag; 10] = web_flags(":9100", "web.telemetry-path");
+static WEB: [Flag; app::WEB_FLAGS] = web_flags(":9100", "web.telemetry-path", "");
 
 /// Begins the names of the series about collectors.
 pub const PREFIX: &str = "node";
@@ -33,7 +34,7 @@ pub static PROGRAM: Program = Program {
     title: "Node Exporter",
     about: "Prometheus exporter for hardware and kernel of a Linux node.",
     web_flags: &WEB,
-    flags: &[("Paths", fs::FLAGS)],
+    flags: || vec![Group::new("Paths", fs::FLAGS)],
     rows: collectors::COLLECTORS,
     planned: planned::PLANNED,
     path_flag: "web.telemetry-path",

@@ -127,7 +127,7 @@ fn cut_short() {
 #[test]
 fn endless() {
     check(Answer::text(STATUS_PAGE).dripping(), "timeout");
-    check(Answer::text("x".repeat(100_000)).flooding(), "parse");
+    check(Answer::text("x".repeat(100_000)).flooding(), "not_status_page");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //!   reasons from 0, so that `rate` sees the first failure. The Go exporter shows the first one in failed scrapes only.
 
 use common::exposition::{Desc, Page};
+use common::upstream::{Reason, Tally};
 
 use super::{Groups, Part, open, single, value};
 use crate::status::NotStatus;
@@ -39,70 +40,19 @@ pub(super) static SCRAPE: Part = Part::of_rows(&[
     single(&UNPARSED, "lines", &[value(|status| Some(status.unparsed as f64))]),
 ]);
 
-/// Why a scrape failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// No connection: the name is unknown, the connection was refused or broke.
-    Connect,
-    /// An HTTP status other than 200.
-    HttpStatus,
-    /// An answer that is no status.
-    NotStatusPage,
-    /// A status of which something could not be read; the rest is on the page.
-    Parse,
-    /// No answer in time.
-    Timeout,
-    /// A connection without an agreement on TLS, or a certificate that is not trusted.
-    Tls,
-}
-
-impl Reason {
-    /// All of them, by label value.
-    pub const ALL: [Self; 6] =
-        [Self::Connect, Self::HttpStatus, Self::NotStatusPage, Self::Parse, Self::Timeout, Self::Tls];
-
-    /// The label value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::HttpStatus => "http_status",
-            Self::NotStatusPage => "not_status_page",
-            Self::Parse => "parse",
-            Self::Timeout => "timeout",
-            Self::Tls => "tls",
-        }
-    }
-}
-
-impl From<&NotStatus> for Reason {
-    fn from(answer: &NotStatus) -> Self {
-        match answer {
-            NotStatus::CutShort => Self::Parse,
-            NotStatus::Html | NotStatus::Empty | NotStatus::Nginx | NotStatus::Other { .. } => Self::NotStatusPage,
-        }
-    }
-}
-
-/// Failures since the start of the program.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    counts: [u64; Reason::ALL.len()],
-}
-
-impl Tally {
-    /// Counts one failed scrape.
-    pub fn count(&mut self, reason: Reason) {
-        for (count, _) in self.counts.iter_mut().zip(Reason::ALL).filter(|(_, other)| *other == reason) {
-            *count += 1;
-        }
+/// The reason that stands for an answer that is no status.
+pub fn reason(answer: &NotStatus) -> Reason {
+    match answer {
+        NotStatus::CutShort => Reason::Parse,
+        NotStatus::Html | NotStatus::Empty | NotStatus::Nginx | NotStatus::Other { .. } => Reason::NotStatusPage,
     }
 }
 
 /// Writes what is on every page, whatever came of the scrape; `up` is for an answer that was a status.
 pub fn encode_outcome(up: bool, tally: &Tally, page: &mut Page) {
     page.sample::<&str>(&UP, &[], f64::from(u8::from(up)));
-    page.sample::<&str>(&FAILURES, &[], tally.counts.iter().sum::<u64>() as f64);
-    for (reason, count) in Reason::ALL.iter().zip(tally.counts) {
+    page.sample::<&str>(&FAILURES, &[], tally.total() as f64);
+    for (reason, count) in tally.iter() {
         page.sample(&ERRORS, &[reason.as_str()], count as f64);
     }
 }
@@ -120,7 +70,7 @@ pub struct Scrape {
 
 /// Writes how the exchange went, if the group `scrape` is on; on every page, as [`encode_outcome`].
 pub fn encode_scrape(scrape: &Scrape, groups: Groups, page: &mut Page) {
-    if !groups.has("scrape") {
+    if !groups.has("metrics.scrape") {
         return;
     }
     page.sample::<&str>(&VALID, &[], f64::from(u8::from(scrape.valid)));
@@ -145,7 +95,7 @@ mod tests {
             (b"localhost\nServerMPM: event\nTotal", "parse"),
         ] {
             let answer = crate::status::parse(body).unwrap_err();
-            assert_eq!(Reason::from(&answer).as_str(), want, "{answer}");
+            assert_eq!(reason(&answer).as_str(), want, "{answer}");
         }
     }
 }
