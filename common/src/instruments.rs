@@ -1,4 +1,4 @@
-//! What the program counts over its own life, in one prometheus-client registry.
+//! What the program counts over its own life, in one prometheus-client registry, and what the kernel knows about it.
 //!
 //! The names are those of the Go client library's metric handler, which dashboards and alerts know.
 
@@ -23,6 +23,7 @@ pub struct Instruments {
     errors: Family<Label, Counter>,
     durations: Histogram,
     registry: Mutex<(Registry, String)>,
+    process: Mutex<Process>,
 }
 
 impl Default for Instruments {
@@ -42,8 +43,14 @@ impl Default for Instruments {
         registry.register(name("requests_in_flight"), "Scrapes being answered, this one included", in_flight.clone());
         registry.register(name("errors"), "Scrapes from whose page something had to be left out", errors.clone());
         registry.register(name("request_duration_seconds"), "Time scrapes took, without sending", durations.clone());
-        registry.register_collector(Box::new(Process));
-        Self { requests, in_flight, errors, durations, registry: Mutex::new((registry, String::new())) }
+        Self {
+            requests,
+            in_flight,
+            errors,
+            durations,
+            registry: Mutex::new((registry, String::new())),
+            process: Mutex::default(),
+        }
     }
 }
 
@@ -89,5 +96,6 @@ impl Instruments {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let (registry, text) = &mut *registry;
         copy_registry(registry, text, page);
+        self.process.lock().unwrap_or_else(PoisonError::into_inner).encode(page);
     }
 }

@@ -5,19 +5,42 @@
 //! * Units: bytes, seconds, descriptors.
 //! * Absent when: a file cannot be read: that series alone.
 
-use std::fmt;
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
 use rustix::process::{Resource, getrlimit};
 
-/// Registers itself as a source of `process_*`; every encoding reads the files anew.
+use crate::exposition::{Desc, Page};
+
+const CPU: Desc = Desc::counter("process_cpu_seconds_total", "CPU time of this process, user and system.", &[]);
+const RESIDENT: Desc = Desc::gauge("process_resident_memory_bytes", "Memory of this process that is in RAM.", &[]);
+const VIRTUAL: Desc = Desc::gauge("process_virtual_memory_bytes", "Address space of this process.", &[]);
+const STARTED: Desc = Desc::gauge("process_start_time_seconds", "When this process started, since 1970.", &[]);
+const MAX_VIRTUAL: Desc = Desc::gauge("process_virtual_memory_max_bytes", "Address space this process may have.", &[]);
+const MAX_FDS: Desc = Desc::gauge("process_max_fds", "Files this process may have open.", &[]);
+const OPEN_FDS: Desc = Desc::gauge("process_open_fds", "Files this process has open.", &[]);
+const RECEIVED: Desc =
+    Desc::counter("process_network_receive_bytes_total", "Bytes received in this network namespace.", &[]);
+const SENT: Desc = Desc::counter("process_network_transmit_bytes_total", "Bytes sent in this network namespace.", &[]);
+
+/// Both files are smaller; what a later kernel adds at the end is not needed.
+const READ_BYTES: usize = 16 << 10;
+
+/// The files, opened once, and what they are read into.
 #[derive(Debug)]
-pub struct Process;
+pub struct Process {
+    stat: Option<File>,
+    netstat: Option<File>,
+    buffer: Vec<u8>,
+}
+
+impl Default for Process {
+    fn default() -> Self {
+        let open = |path| File::open(path).ok();
+        Self { stat: open("/proc/self/stat"), netstat: open("/proc/self/net/netstat"), buffer: Vec::new() }
+    }
+}
 
 /// The kernel's clock ticks in `/proc/<pid>/stat`, 100 per second on every Linux that runs Rust (proc(5), USER_HZ).
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -72,40 +95,36 @@ fn open_fds() -> Option<f64> {
     if counted > 0 { Some(counted as f64) } else { Some(fs::read_dir("/proc/self/fd").ok()?.count() as f64) }
 }
 
-impl Collector for Process {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let counter = |encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: f64| {
-            let metric = ConstCounter::new(value);
-            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
-        };
-        let gauge = |encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: f64| {
-            let metric = ConstGauge::new(value);
-            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
-        };
-        let cx = &mut encoder;
+/// One read is the whole file: the kernel makes these texts in one go.
+fn read<'b>(file: &Option<File>, buffer: &'b mut Vec<u8>) -> Option<&'b str> {
+    buffer.resize(READ_BYTES, 0);
+    let n = file.as_ref()?.read_at(buffer, 0).ok()?;
+    std::str::from_utf8(buffer.get(..n)?).ok()
+}
+
+impl Process {
+    /// Adds the series to a page.
+    pub fn encode(&mut self, page: &mut Page) {
+        let mut add = |desc: &Desc<'_>, value: f64| page.sample::<&str>(desc, &[], value);
         let page_bytes = rustix::param::page_size() as f64;
-        if let Some(stat) = fs::read_to_string("/proc/self/stat").ok().and_then(|text| parse_stat(&text, page_bytes)) {
-            counter(cx, "process_cpu_seconds", "CPU time of this process, user and system.", stat.cpu_seconds)?;
-            gauge(cx, "process_resident_memory_bytes", "Memory of this process that is in RAM.", stat.resident_bytes)?;
-            gauge(cx, "process_virtual_memory_bytes", "Address space of this process.", stat.virtual_bytes)?;
+        if let Some(stat) = read(&self.stat, &mut self.buffer).and_then(|text| parse_stat(text, page_bytes)) {
+            add(&CPU, stat.cpu_seconds);
+            add(&RESIDENT, stat.resident_bytes);
+            add(&VIRTUAL, stat.virtual_bytes);
             if let Some(boot) = boot_time() {
-                let started = boot + stat.started_seconds;
-                gauge(cx, "process_start_time_seconds", "When this process started, since 1970.", started)?;
+                add(&STARTED, boot + stat.started_seconds);
             }
         }
         let limit = |resource| getrlimit(resource).current.map_or(u64::MAX as f64, |limit| limit as f64);
-        let max_bytes = limit(Resource::As);
-        gauge(cx, "process_virtual_memory_max_bytes", "Address space this process may have.", max_bytes)?;
-        gauge(cx, "process_max_fds", "Files this process may have open.", limit(Resource::Nofile))?;
+        add(&MAX_VIRTUAL, limit(Resource::As));
+        add(&MAX_FDS, limit(Resource::Nofile));
         if let Some(open) = open_fds() {
-            gauge(cx, "process_open_fds", "Files this process has open.", open)?;
+            add(&OPEN_FDS, open);
         }
-        let netstat = fs::read_to_string("/proc/self/net/netstat").ok();
-        if let Some((received, sent)) = netstat.as_deref().and_then(parse_netstat) {
-            counter(cx, "process_network_receive_bytes", "Bytes received in this network namespace.", received)?;
-            counter(cx, "process_network_transmit_bytes", "Bytes sent in this network namespace.", sent)?;
+        if let Some((received, sent)) = read(&self.netstat, &mut self.buffer).and_then(parse_netstat) {
+            add(&RECEIVED, received);
+            add(&SENT, sent);
         }
-        Ok(())
     }
 }
 
