@@ -5,6 +5,7 @@
 //! * Each scrape asks for itself: one that waits for a stalled httpd is in nobody's way.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use common::error::ConfigError;
@@ -14,7 +15,7 @@ use common::flags::{Args, Flag};
 use common::query;
 use common::render::Renderer;
 use common::source::{Answer, Answering, Asked, Endpoint, Own, Refusal, Source, Standing};
-use common::upstream::{TlsOptions, Url};
+use common::upstream::{Pem, TlsOptions, Url};
 use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 
@@ -63,14 +64,10 @@ impl Exporter {
     pub fn new(args: &Args) -> Result<Self, Vec<ConfigError>> {
         let mut mistakes = Vec::new();
         let mut note = |flag: &str, what: String| mistakes.push(ConfigError::new(format!("--{flag}: {what}")));
-        let file = |flag: &str| Some(args.text(flag)).filter(|path| !path.is_empty()).map(Into::into);
-        let tls = TlsOptions {
-            ca_file: file("tls.ca-file"),
-            cert_file: file("tls.cert-file"),
-            key_file: file("tls.key-file"),
-            insecure: args.on("insecure"),
-            ..TlsOptions::default()
-        };
+        let tls = tls(args).unwrap_or_else(|(flag, what)| {
+            note(flag, what);
+            TlsOptions::default()
+        });
         let headers = headers(&args.list("custom_headers")).unwrap_or_else(|what| {
             note("custom_headers", what);
             HeaderMap::new()
@@ -173,6 +170,21 @@ impl Source for Exporter {
     }
 }
 
+/// What the flags say about TLS; fails with the flag and what is wrong.
+fn tls(args: &Args) -> Result<TlsOptions, (&'static str, String)> {
+    let file = |flag: &'static str| match args.text(flag) {
+        "" => Ok(None),
+        path => Pem::read(Path::new(path)).map(Some).map_err(|what| (flag, what)),
+    };
+    let identity = match (file("tls.cert-file")?, file("tls.key-file")?) {
+        (Some(cert), Some(key)) => Some((cert, key)),
+        (None, None) => None,
+        (Some(_), None) => return Err(("tls.cert-file", "expected --tls.key-file beside it".to_owned())),
+        (None, Some(_)) => return Err(("tls.key-file", "expected --tls.cert-file beside it".to_owned())),
+    };
+    Ok(TlsOptions { ca: file("tls.ca-file")?, identity, insecure: args.on("insecure"), ..TlsOptions::default() })
+}
+
 /// What every request carries: `Name=value` as given, and who we are.
 fn headers(given: &[String]) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
@@ -221,7 +233,7 @@ mod tests {
         assert_eq!(flags, ["--custom_headers", "--host_override", "--scrape_uri", "--probe.allow"], "{many}");
         assert!(!many.contains("secret"), "{many}");
         let missing = mistakes(&[("scrape_uri", "https://localhost/"), ("tls.ca-file", "/nowhere/ca.pem")]);
-        assert!(missing.starts_with("--scrape_uri: /nowhere/ca.pem: No such file"), "{missing}");
+        assert!(missing.starts_with("--tls.ca-file: /nowhere/ca.pem: No such file"), "{missing}");
     }
 
     #[test]

@@ -31,7 +31,7 @@ use tokio::time::timeout_at;
 use tokio_rustls::TlsConnector;
 
 pub use reason::{Reason, Tally};
-pub use tls::TlsOptions;
+pub use tls::{Pem, TlsOptions};
 pub use url::{Place, Url};
 
 /// Bytes read in one go at most; documents of some MB should not take a thousand reads.

@@ -17,14 +17,14 @@
 mod instances;
 mod reading;
 mod server;
-mod url;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::error::ConfigError;
+use common::upstream::{TlsOptions, Url};
 use common::watched::Watched;
 use common::web::Limits;
 use common::web::config::WebConfig;
@@ -33,7 +33,6 @@ use common::yaml;
 use reading::{Reading, Section};
 
 pub use reading::ReadFile;
-pub use url::Url;
 
 /// What the file says, every rule checked.
 #[derive(Clone, Debug)]
@@ -53,44 +52,14 @@ pub struct Settings {
 pub struct Instance {
     /// The label `instance_name`.
     pub name: String,
-    /// Where it is; its text is the label `hostname`.
+    /// Where it is, the path being what stands before the API's own; its text is the label `hostname`.
     pub url: Url,
     /// The most that all requests of one scrape may take together.
     pub timeout: Duration,
     /// How TLS is spoken, when the URL asks for it.
-    pub tls: ClientTls,
+    pub tls: TlsOptions,
     /// What is sent as basic auth.
     pub credentials: Option<Credentials>,
-}
-
-/// How TLS is spoken to an instance.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ClientTls {
-    /// Who may sign the server's certificate; `None` is the system's list.
-    pub ca: Option<Pem>,
-    /// The name that is asked for and looked for in the certificate; `None` is the URL's host.
-    pub server_name: Option<String>,
-    /// Whether any certificate will do.
-    pub insecure_skip_verify: bool,
-    /// What is shown when the server asks for a certificate: chain and private key.
-    pub identity: Option<(Pem, Pem)>,
-    /// Whether TLS 1.2 is refused.
-    pub only_tls13: bool,
-}
-
-/// PEM text that was read from a file and holds what it should.
-#[derive(Clone, PartialEq)]
-pub struct Pem {
-    /// The file.
-    pub path: PathBuf,
-    /// What was in it.
-    pub text: Vec<u8>,
-}
-
-impl fmt::Debug for Pem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Pem").field(&self.path).finish()
-    }
 }
 
 /// User and password of basic auth.

@@ -4,6 +4,7 @@
 //!   put it; else, in an empty container, Mozilla's authorities as they were when this was built.
 //! * TLS 1.2 and 1.3, ring.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,20 +27,55 @@ const BUNDLES: &[&str] = &[
 /// A bundle is some hundred KiB.
 const MOST_BYTES: u64 = 16 << 20;
 
+/// PEM text and the file it comes from.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Pem {
+    /// The file.
+    pub path: PathBuf,
+    /// What was in it.
+    pub text: Vec<u8>,
+}
+
+impl fmt::Debug for Pem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pem").field(&self.path).finish()
+    }
+}
+
+impl Pem {
+    /// Reads a file.
+    ///
+    /// Fails with one sentence that names it.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let size = std::fs::metadata(path).map_err(|e| format!("{}: {e}", path.display()))?.len();
+        if size > MOST_BYTES {
+            return Err(format!("{}: expected a PEM file, found {size} bytes", path.display()));
+        }
+        let text = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        Ok(Self { path: path.to_owned(), text })
+    }
+
+    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, String> {
+        let found: Vec<_> = CertificateDer::pem_slice_iter(&self.text).filter_map(Result::ok).collect();
+        match found.is_empty() {
+            true => Err(format!("{}: expected PEM certificates, found none", self.path.display())),
+            false => Ok(found),
+        }
+    }
+}
+
 /// What a user may say about TLS towards an upstream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsOptions {
-    /// File with the only authorities to trust.
-    pub ca_file: Option<PathBuf>,
-    /// File with our certificate chain.
-    pub cert_file: Option<PathBuf>,
-    /// File with its key.
-    pub key_file: Option<PathBuf>,
-    /// The name the certificate must have, when it is not the host's.
+    /// The only authorities to trust; `None` is the system's list.
+    pub ca: Option<Pem>,
+    /// What is shown when the server asks for a certificate: chain and private key.
+    pub identity: Option<(Pem, Pem)>,
+    /// The name that is asked for and looked for in the certificate; `None` is the host of the URL.
     pub server_name: Option<String>,
     /// Whether any certificate will do.
     pub insecure: bool,
-    /// Whether TLS 1.3 is the least.
+    /// Whether TLS 1.2 is refused.
     pub tls13_only: bool,
 }
 
@@ -67,34 +103,31 @@ impl TlsOptions {
             }
         };
         let builder = builder.with_custom_certificate_verifier(verifier);
-        let config = match (&self.cert_file, &self.key_file) {
-            (Some(cert), Some(key)) => {
-                let chain = certificates(cert)?;
-                let private = PrivateKeyDer::from_pem_slice(&read(key)?)
-                    .map_err(|_| format!("{}: expected a PEM private key without a password", key.display()))?;
-                builder.with_client_auth_cert(chain, private).map_err(|e| format!("{}: {e}", cert.display()))?
+        let config = match &self.identity {
+            Some((cert, key)) => {
+                let private = PrivateKeyDer::from_pem_slice(&key.text)
+                    .map_err(|_| format!("{}: expected a PEM private key without a password", key.path.display()))?;
+                builder
+                    .with_client_auth_cert(cert.certificates()?, private)
+                    .map_err(|e| format!("{}: {e}", cert.path.display()))?
             }
-            (None, None) => builder.with_no_client_auth(),
-            _ => return Err("expected cert_file and key_file together".to_owned()),
+            None => builder.with_no_client_auth(),
         };
         Ok(Arc::new(config))
     }
 
     fn roots(&self) -> Result<RootCertStore, String> {
         let mut roots = RootCertStore::empty();
-        if let Some(file) = &self.ca_file {
-            let (good, _) = roots.add_parsable_certificates(certificates(file)?);
+        if let Some(ca) = &self.ca {
+            let (good, _) = roots.add_parsable_certificates(ca.certificates()?);
             return match good {
-                0 => Err(format!(
-                    "{}: expected certificates of authorities, found none that can be used",
-                    file.display()
-                )),
+                0 => Err(format!("{}: expected certificates that can be trusted, found none", ca.path.display())),
                 _ => Ok(roots),
             };
         }
         let from_environment = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
         for bundle in from_environment.iter().map(PathBuf::as_path).chain(BUNDLES.iter().map(Path::new)) {
-            if let Ok(found) = certificates(bundle) {
+            if let Ok(found) = Pem::read(bundle).and_then(|pem| pem.certificates()) {
                 roots.add_parsable_certificates(found);
                 if !roots.is_empty() {
                     return Ok(roots);
@@ -104,19 +137,6 @@ impl TlsOptions {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         Ok(roots)
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let size = std::fs::metadata(path).map_err(|e| format!("{}: {e}", path.display()))?.len();
-    if size > MOST_BYTES {
-        return Err(format!("{}: expected a PEM file, found {size} bytes", path.display()));
-    }
-    std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let found: Vec<_> = CertificateDer::pem_slice_iter(&read(path)?).filter_map(Result::ok).collect();
-    if found.is_empty() { Err(format!("{}: expected PEM certificates, found none", path.display())) } else { Ok(found) }
 }
 
 /// Takes every certificate whose key the server can prove to hold: what `--insecure` asks for.

@@ -126,7 +126,7 @@ impl Url {
             (unescape(user), unescape(password))
         });
         let path = target(rest);
-        let shown = format!("{}://{authority}{rest}", if tls { "https" } else { "http" });
+        let shown = format!("{scheme}://{authority}{rest}");
         let place = Place::Host { host: host.to_owned(), port, tls };
         Ok(Self { place, authority: authority.to_owned(), path, credentials, shown })
     }
@@ -165,7 +165,7 @@ mod tests {
             "http://localhost/server-status?auto",
             "\"localhost\" 80 false localhost /server-status?auto None http://localhost/server-status?auto",
         );
-        check("HTTPS://h", "\"h\" 443 true h /default None https://h");
+        check("HTTPS://h", "\"h\" 443 true h /default None HTTPS://h");
         check("http://h:81?a=1#x", "\"h\" 81 false h:81 /?a=1 None http://h:81?a=1#x");
         check("http://[::1]:99/ä", "\"::1\" 99 false [::1]:99 /%C3%A4 None http://[::1]:99/ä");
         check("http://a%40b:p:w+%21@h:/x", "\"h\" 80 false h: /x Some((\"a@b\", \"p:w+!\")) http://h:/x");

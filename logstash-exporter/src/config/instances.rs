@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use common::upstream::{Pem, Place, TlsOptions, Url};
 use common::web::tls::{MAX_PEM_BYTES, parse_certificates, parse_private_key};
 
-use super::reading::{Entry, Place, Reading, Text};
-use super::{ClientTls, Credentials, Instance, Pem, Secret, Url};
+use super::reading::{Entry, Place as At, Reading, Text};
+use super::{Credentials, Instance, Secret};
 
 /// The reference's, for everything that is asked in one scrape.
 const USUAL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -16,7 +17,7 @@ const USUAL_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_PASSWORD_BYTES: u64 = 64 << 10;
 
 pub(super) fn resolve(reading: &mut Reading<'_>, entry: Option<Entry>) -> Vec<Instance> {
-    let Some(mut section) = reading.section(entry) else { return vec![usual(USUAL_TIMEOUT)] };
+    let Some(mut section) = reading.section(entry) else { return usual(USUAL_TIMEOUT).into_iter().collect() };
     let other = section.take("timeout");
     if let Some(entry) = &other {
         reading.warn(&entry.at, "not a key of the Go exporter; it stands for httpTimeout here");
@@ -32,18 +33,28 @@ pub(super) fn resolve(reading: &mut Reading<'_>, entry: Option<Entry>) -> Vec<In
     let instances: Vec<_> = entries.into_iter().filter_map(|entry| instance(reading, entry, timeout)).collect();
     refuse_doubles(reading, &instances);
     if instances.is_empty() {
-        return vec![usual(timeout)];
+        return usual(timeout).into_iter().collect();
     }
     instances.into_iter().map(|(_, instance)| instance).collect()
 }
 
 /// Asked when the file names nobody, as the reference does.
-fn usual(timeout: Duration) -> Instance {
-    let text = "http://localhost:9600".to_owned();
-    let (host, authority) = ("localhost".to_owned(), "localhost:9600".to_owned());
-    let name = usual_name(&text);
-    let url = Url { text, https: false, host, port: 9600, authority, prefix: String::new() };
-    Instance { name, url, timeout, tls: ClientTls::default(), credentials: None }
+fn usual(timeout: Duration) -> Option<Instance> {
+    // Cannot fail, and would only leave out what is asked when nothing else is.
+    base("http://localhost:9600").ok().map(|url| {
+        let name = usual_name(&url.to_string());
+        Instance { name, url, timeout, tls: TlsOptions::default(), credentials: None }
+    })
+}
+
+/// A base URL: no query, and a path without the slash at its end.
+fn base(text: &str) -> Result<Url, String> {
+    let mut url = Url::parse(text, "/")?;
+    if url.path.contains('?') || text.contains('#') {
+        return Err("expected a URL such as http://localhost:9600, found a query or a fragment".to_owned());
+    }
+    url.path = url.path.trim_end_matches('/').to_owned();
+    Ok(url)
 }
 
 /// The URL with an underscore in the place of each run of characters that are neither letters nor digits.
@@ -59,7 +70,7 @@ fn usual_name(url: &str) -> String {
     name
 }
 
-fn instance(reading: &mut Reading<'_>, entry: Entry, timeout: Duration) -> Option<(Place, Instance)> {
+fn instance(reading: &mut Reading<'_>, entry: Entry, timeout: Duration) -> Option<(At, Instance)> {
     let at = entry.at.clone();
     let mut section = reading.item(entry)?;
     let url = reading.text(section.take("url"));
@@ -72,15 +83,17 @@ fn instance(reading: &mut Reading<'_>, entry: Entry, timeout: Duration) -> Optio
         reading.mistake(&at, "expected url, found none");
         return None;
     };
-    let (url, inside) = Url::parse(&text.value).map_err(|what| reading.mistake(&text.at, what)).ok()?;
-    if let Some((at, _)) = tls.as_ref().filter(|_| !url.https) {
+    let mut url = base(&text.value).map_err(|what| reading.mistake(&text.at, what)).ok()?;
+    let inside = url.credentials.take();
+    let inside = inside.map(|(username, password)| Credentials { username, password: password.into() });
+    if let Some((at, _)) = tls.as_ref().filter(|_| !matches!(url.place, Place::Host { tls: true, .. })) {
         reading.warn(at, "of no effect with a url that is not https");
     }
     if let Some((at, _)) = own.as_ref().filter(|_| inside.is_some()) {
         reading.warn(at, "taken instead of the credentials in url");
     }
     let instance = Instance {
-        name: name.map_or_else(|| usual_name(&url.text), |name| name.value),
+        name: name.map_or_else(|| usual_name(&url.to_string()), |name| name.value),
         url,
         timeout,
         tls: tls.map(|(_, tls)| tls).unwrap_or_default(),
@@ -89,21 +102,21 @@ fn instance(reading: &mut Reading<'_>, entry: Entry, timeout: Duration) -> Optio
     Some((at, instance))
 }
 
-fn refuse_doubles(reading: &mut Reading<'_>, instances: &[(Place, Instance)]) {
+fn refuse_doubles(reading: &mut Reading<'_>, instances: &[(At, Instance)]) {
     let mut lines = HashMap::new();
     for (at, instance) in instances {
-        if let Some(line) = lines.insert((&instance.url.text, &instance.name), at.line) {
+        if let Some(line) = lines.insert((instance.url.to_string(), &instance.name), at.line) {
             let what = format!("expected a url or name other than in line {line}: the series would be the same");
             reading.mistake(at, what);
         }
     }
 }
 
-fn tls(reading: &mut Reading<'_>, entry: Option<Entry>) -> Option<(Place, ClientTls)> {
+fn tls(reading: &mut Reading<'_>, entry: Option<Entry>) -> Option<(At, TlsOptions)> {
     let mut section = reading.section(entry)?;
     let ca = reading.text(section.take("ca_file"));
     let server_name = reading.text(section.take("server_name"));
-    let insecure_skip_verify = reading.switch(section.take("insecure_skip_verify")).unwrap_or(false);
+    let insecure = reading.switch(section.take("insecure_skip_verify")).unwrap_or(false);
     let (cert, key) = (reading.text(section.take("cert_file")), reading.text(section.take("key_file")));
     let versions = [("TLS10", 10), ("TLS11", 11), ("TLS12", 12), ("TLS13", 13)];
     let version = reading.pick(section.take("min_version"), &versions);
@@ -130,12 +143,12 @@ fn tls(reading: &mut Reading<'_>, entry: Option<Entry>) -> Option<(Place, Client
         }
         (None, None) => None,
     };
-    let tls = ClientTls {
+    let tls = TlsOptions {
         ca,
         server_name: server_name.map(|name| name.value),
-        insecure_skip_verify,
+        insecure,
         identity,
-        only_tls13: version.is_some_and(|(_, version)| version > 12),
+        tls13_only: version.is_some_and(|(_, version)| version > 12),
     };
     Some((at, tls))
 }
@@ -145,7 +158,7 @@ fn pem(reading: &mut Reading<'_>, name: &Text, check: impl FnOnce(&[u8]) -> Resu
     Some(Pem { path: PathBuf::from(&name.value), text })
 }
 
-fn credentials(reading: &mut Reading<'_>, entry: Option<Entry>) -> Option<(Place, Credentials)> {
+fn credentials(reading: &mut Reading<'_>, entry: Option<Entry>) -> Option<(At, Credentials)> {
     let mut section = reading.section(entry)?;
     let username = reading.text(section.take("username"));
     let (password, file) = (reading.text(section.take("password")), reading.text(section.take("password_file")));

@@ -72,8 +72,8 @@ fn defaults() {
         let settings = good(text, &[]);
         assert_eq!((settings.instances.len(), settings.server.listen.as_str()), (1, ":9198"));
         let Instance { name, url, timeout, tls, credentials } = &settings.instances[0];
-        assert_eq!((name.as_str(), url), ("http_localhost_9600", &Url::parse("http://localhost:9600").unwrap().0));
-        assert_eq!((timeout.as_secs(), tls, credentials), (2, &ClientTls::default(), &None));
+        assert_eq!((name.as_str(), url), ("http_localhost_9600", &Url::parse("http://localhost:9600", "").unwrap()));
+        assert_eq!((timeout.as_secs(), tls, credentials), (2, &TlsOptions::default(), &None));
         assert_eq!(settings.logging, Logging::default());
         assert!(settings.server.web.tls.is_none() && settings.server.web.users.is_empty() && settings.server.web.http2);
     }
@@ -119,7 +119,7 @@ fn instances_and_servers() {
         "logstash:\n  httpTimeout: 1m\n  servers: [{url: 'http://b:1/'}]\n  instances:\n  - {url: 'http://a', name: A}\n  - {url: 'http://a', timeout: 500ms}\n",
         &["c.yml:3: logstash.servers: an old name: use logstash.instances"],
     );
-    let told = settings.instances.iter().map(|i| format!("{} {} {:?}", i.name, i.url.text, i.timeout));
+    let told = settings.instances.iter().map(|i| format!("{} {} {:?}", i.name, i.url, i.timeout));
     assert_eq!(told.collect::<Vec<_>>(), ["A http://a 60s", "http_a http://a 500ms", "http_b_1_ http://b:1/ 60s"]);
     bad(
         "logstash:\n  instances:\n  - url: http://a\n  - url: http://u:p@a\n  servers:\n  - {url: 'http://b', name: http_a}\n",
@@ -129,7 +129,7 @@ fn instances_and_servers() {
     bad("logstash: {instances: [{url: ''}]}", "c.yml:1: logstash.instances[0]: expected url, found none");
     bad(
         "logstash: {instances: [{url: 'ftp://bob:hunter2@h'}]}",
-        "c.yml:1: logstash.instances[0].url: expected a URL such as http://localhost:9600, found a scheme that is neither http nor https",
+        "c.yml:1: logstash.instances[0].url: expected a URL that begins with http://, https:// or unix:",
     );
 }
 
@@ -139,7 +139,7 @@ fn instances_share_by_anchors() {
         "common: &c {tls_config: {insecure_skip_verify: true}}\nlogstash:\n  instances:\n  - {<<: *c, url: 'https://a'}\n  - {<<: *c, url: 'https://b'}\n",
         &["c.yml:1: common: unknown key, of no effect"],
     );
-    assert!(settings.instances.iter().all(|instance| instance.tls.insecure_skip_verify));
+    assert!(settings.instances.iter().all(|instance| instance.tls.insecure));
 }
 
 #[test]
@@ -159,16 +159,16 @@ fn timeouts() {
 fn client_tls() {
     let keys = "ca_file: ca.crt, server_name: x.y, cert_file: my.crt, key_file: my.key, min_version: TLS13";
     let tls = one(&instance(&format!("tls_config: {{{keys}}}")), &[]).tls;
-    let begins = |pem: &Pem, with: &str| pem.text.starts_with(with.as_bytes());
+    let begins = |pem: &common::upstream::Pem, with: &str| pem.text.starts_with(with.as_bytes());
     let ca = tls.ca.unwrap();
     assert!(ca.path == Path::new("ca.crt") && begins(&ca, "-----BEGIN CERTIFICATE"));
     let (cert, key) = tls.identity.unwrap();
     assert!(begins(&cert, "-----BEGIN CERTIFICATE") && begins(&key, "-----BEGIN PRIVATE KEY"));
-    assert_eq!((tls.server_name.as_deref(), tls.only_tls13, tls.insecure_skip_verify), (Some("x.y"), true, false));
+    assert_eq!((tls.server_name.as_deref(), tls.tls13_only, tls.insecure), (Some("x.y"), true, false));
     let empty = "tls_config: {ca_file: '', server_name: '', cert_file: ~, key_file: ~, insecure_skip_verify: false}";
-    assert_eq!(one(&instance(empty), &[]).tls, ClientTls::default());
+    assert_eq!(one(&instance(empty), &[]).tls, TlsOptions::default());
     let old = "c.yml:1: logstash.instances[0].tls_config.min_version: TLS 1.0 and 1.1 are broken and not spoken here: TLS12 is the least";
-    assert!(!one(&instance("tls_config: {min_version: TLS11}"), &[old]).tls.only_tls13);
+    assert!(!one(&instance("tls_config: {min_version: TLS11}"), &[old]).tls.tls13_only);
     for (keys, want) in [
         ("ca_file: none", "ca_file: none: not there"),
         ("ca_file: nonsense", "ca_file: nonsense: expected a PEM certificate, found no BEGIN CERTIFICATE"),
@@ -334,7 +334,7 @@ fn every_mistake_is_told_at_once() {
     bad(
         "logstash:\n  httpTimeout: x\n  instances:\n  - url: h\n  - name: n\nserver:\n  port: x\n  basic_auth: {users_file: none}\nlogging: {level: 1}\n",
         "c.yml:2: logstash.httpTimeout: expected a duration such as 2s or 500ms, found \"x\"\n\
-         c.yml:4: logstash.instances[0].url: expected a URL such as http://localhost:9600, found no http:// or https://\n\
+         c.yml:4: logstash.instances[0].url: expected a URL that begins with http://, https:// or unix:\n\
          c.yml:5: logstash.instances[1]: expected url, found none\n\
          c.yml:7: server.port: expected a whole number, 0 or more\n\
          c.yml:8: server.basic_auth.users_file: none: not there\n\
