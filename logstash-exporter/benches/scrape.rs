@@ -12,15 +12,8 @@ use criterion::Criterion;
 use logstash_exporter::api::parse_node_stats;
 use serde::de::IgnoredAny;
 
-const WINDOWS: [&str; 7] = [
-    "current",
-    "last_1_minute",
-    "last_5_minutes",
-    "last_15_minutes",
-    "last_1_hour",
-    "last_24_hours",
-    "lifetime",
-];
+const WINDOWS: [&str; 7] =
+    ["current", "last_1_minute", "last_5_minutes", "last_15_minutes", "last_1_hour", "last_24_hours", "lifetime"];
 
 /// A flow metric of four digits in each window.
 fn flow(name: &str, seed: usize) -> String {
@@ -77,7 +70,7 @@ fn pipeline(at: usize, plugins: usize) -> String {
     ];
     let flows = flows.map(|name| flow(name, at)).join(",");
     format!(
-        "\"pipeline-{at:03}\":{{\"events\":{{\"in\":{at}812211,\"filtered\":812211,\"out\":812210,\"duration_in_millis\":99812,\
+        "\"pipeline-{at:03}\":{{\"events\":{{\"in\":1{at}812211,\"filtered\":812211,\"out\":812210,\"duration_in_millis\":99812,\
          \"queue_push_duration_in_millis\":1102}},\"flow\":{{{flows}}},\"plugins\":{{{lists}}},\"reloads\":{{\"successes\":1,\
          \"failures\":0,\"last_success_timestamp\":\"2026-02-03T04:05:06.123456789Z\",\"last_failure_timestamp\":null,\
          \"last_error\":null}},\"queue\":{{\"type\":\"memory\",\"events_count\":0,\"queue_size_in_bytes\":0,\

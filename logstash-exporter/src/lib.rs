@@ -3,6 +3,6 @@
 //! [`api`] reads the answers of a Logstash, [`families`] is the table of what is made of them.
 
 pub mod api;
-//pub mod families;
+pub mod families;
 //
 //pub mod fuzzing;
