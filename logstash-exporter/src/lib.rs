@@ -4,5 +4,5 @@
 
 pub mod api;
 pub mod families;
-//
-//pub mod fuzzing;
+#[doc(hidden)]
+pub mod fuzzing;

@@ -55,7 +55,7 @@ pub(super) fn document<'a, S: Planted>(body: &'a [u8], notes: &mut Notes<'a>) ->
     let first = body.iter().find(|b| !b.is_ascii_whitespace());
     let result = match first {
         Some(b'{') | None => {
-            Object(&mut Walk { nodes: &tree.nodes, slots: &mut slots, notes }).deserialize(&mut json).map(drop)
+            Read(&mut Walk { nodes: &tree.nodes, slots: &mut slots, notes }).deserialize(&mut json).map(drop)
         }
         Some(_) => json.deserialize_map(NoObject),
     };
@@ -110,27 +110,31 @@ pub(super) fn items<'a>(raw: Option<&'a RawValue>, notes: &mut Notes<'a>) -> Vec
     })
 }
 
-fn again<'a>(raw: &'a RawValue, members: &mut impl Members<'a>) -> bool {
-    let result = Object(&mut *members).deserialize(&mut Deserializer::from_slice(raw.get().as_bytes()));
-    // Only an odd key or too deep a nest can still be wrong with it.
-    result.unwrap_or_else(|_| {
-        members.note_malformed();
-        false
-    })
+fn again<'a>(raw: &'a RawValue, part: &mut impl Part<'a>) -> bool {
+    let result = Read(&mut *part).deserialize(&mut Deserializer::from_slice(raw.get().as_bytes()));
+    // Only an odd key can still be wrong with it.
+    result.unwrap_or_else(|_| part.is_malformed())
 }
 
-/// Takes the members of an object one by one.
-pub(super) trait Members<'a> {
+/// Something that an object, or a list, is read into; anything else in its place is malformed.
+pub(super) trait Part<'a> {
+    /// Takes one member of an object.
     fn member<A: MapAccess<'a>>(&mut self, key: Cow<'a, str>, map: &mut A) -> Result<(), A::Error>;
 
-    /// There was no object.
-    fn note_malformed(&mut self);
+    /// Takes a list; here none is wanted.
+    fn items<A: SeqAccess<'a>>(&mut self, mut seq: A) -> Result<bool, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(self.is_malformed())
+    }
+
+    /// Notes that the type was wrong; tells that nothing was read.
+    fn is_malformed(&mut self) -> bool;
 }
 
-/// An object, or whatever stands in its place; tells whether it was one.
-pub(super) struct Object<'t, M>(pub(super) &'t mut M);
+/// Reads a part, or whatever stands in its place; tells whether it was one.
+pub(super) struct Read<'t, P>(pub(super) &'t mut P);
 
-impl<'a, M: Members<'a>> DeserializeSeed<'a> for Object<'_, M> {
+impl<'a, P: Part<'a>> DeserializeSeed<'a> for Read<'_, P> {
     type Value = bool;
 
     fn deserialize<D: serde::Deserializer<'a>>(self, json: D) -> Result<bool, D::Error> {
@@ -138,7 +142,7 @@ impl<'a, M: Members<'a>> DeserializeSeed<'a> for Object<'_, M> {
     }
 }
 
-impl<'a, M: Members<'a>> Visitor<'a> for Object<'_, M> {
+impl<'a, P: Part<'a>> Visitor<'a> for Read<'_, P> {
     type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -148,13 +152,16 @@ impl<'a, M: Members<'a>> Visitor<'a> for Object<'_, M> {
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<bool, A::Error> {
         while let Some(key) = map.next_key_seed(Key)? {
             if key == NUMBER_TOKEN {
-                self.0.note_malformed();
                 map.next_value::<IgnoredAny>()?;
-                return Ok(false);
+                return Ok(self.0.is_malformed());
             }
             self.0.member(key, &mut map)?;
         }
         Ok(true)
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, seq: A) -> Result<bool, A::Error> {
+        self.0.items(seq)
     }
 
     fn visit_unit<E: Error>(self) -> Result<bool, E> {
@@ -162,19 +169,23 @@ impl<'a, M: Members<'a>> Visitor<'a> for Object<'_, M> {
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<bool, E> {
-        self.0.note_malformed();
-        Ok(false)
+        Ok(self.0.is_malformed())
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<bool, E> {
+        Ok(self.0.is_malformed())
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<bool, E> {
+        Ok(self.0.is_malformed())
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<bool, E> {
+        Ok(self.0.is_malformed())
     }
 
     fn visit_str<E: Error>(self, _: &str) -> Result<bool, E> {
-        self.0.note_malformed();
-        Ok(false)
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<bool, A::Error> {
-        self.0.note_malformed();
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(false)
+        Ok(self.0.is_malformed())
     }
 }
 
@@ -212,7 +223,7 @@ pub(super) struct Walk<'t, 'a> {
     pub(super) notes: &'t mut Notes<'a>,
 }
 
-impl<'a> Members<'a> for Walk<'_, 'a> {
+impl<'a> Part<'a> for Walk<'_, 'a> {
     fn member<A: MapAccess<'a>>(&mut self, key: Cow<'a, str>, map: &mut A) -> Result<(), A::Error> {
         let Some(node) = self.nodes.iter().find(|node| node.key == key) else {
             return map.next_value::<IgnoredAny>().map(drop);
@@ -224,15 +235,18 @@ impl<'a> Members<'a> for Walk<'_, 'a> {
                 Ok(())
             }
             Place::Object(nodes) => {
-                map.next_value_seed(Object(&mut Walk { nodes, slots: self.slots, notes: self.notes })).map(drop)
+                map.next_value_seed(Read(&mut Walk { nodes, slots: self.slots, notes: self.notes })).map(drop)
             }
-            Place::Pipelines => map.next_value_seed(Object(&mut Pipelines { notes: self.notes })).map(drop),
-            Place::Plugins(kind) => map.next_value_seed(PluginList { kind: *kind, notes: self.notes }),
+            Place::Pipelines => map.next_value_seed(Read(&mut Pipelines { notes: self.notes })).map(drop),
+            Place::Plugins(kind) => {
+                map.next_value_seed(Read(&mut PluginList { kind: *kind, notes: self.notes })).map(drop)
+            }
         }
     }
 
-    fn note_malformed(&mut self) {
+    fn is_malformed(&mut self) -> bool {
         self.notes.malformed += 1;
+        false
     }
 }
 
@@ -326,13 +340,13 @@ struct Pipelines<'t, 'a> {
     notes: &'t mut Notes<'a>,
 }
 
-impl<'a> Members<'a> for Pipelines<'_, 'a> {
+impl<'a> Part<'a> for Pipelines<'_, 'a> {
     fn member<A: MapAccess<'a>>(&mut self, key: Cow<'a, str>, map: &mut A) -> Result<(), A::Error> {
         let tree = PipelineShape::tree();
         let mut slots = tree.slots();
         self.notes.plugins = Reading::default();
         let is_object =
-            map.next_value_seed(Object(&mut Walk { nodes: &tree.nodes, slots: &mut slots, notes: self.notes }))?;
+            map.next_value_seed(Read(&mut Walk { nodes: &tree.nodes, slots: &mut slots, notes: self.notes }))?;
         if is_object {
             let plugins = std::mem::take(&mut self.notes.plugins).finish(self.notes);
             self.notes.pipelines.push(Pipeline::new(key, slots, plugins));
@@ -340,8 +354,9 @@ impl<'a> Members<'a> for Pipelines<'_, 'a> {
         Ok(())
     }
 
-    fn note_malformed(&mut self) {
+    fn is_malformed(&mut self) -> bool {
         self.notes.malformed += 1;
+        false
     }
 }
 
@@ -351,54 +366,29 @@ struct PluginList<'t, 'a> {
     notes: &'t mut Notes<'a>,
 }
 
-impl<'a> DeserializeSeed<'a> for PluginList<'_, 'a> {
-    type Value = ();
-
-    fn deserialize<D: serde::Deserializer<'a>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_any(self)
-    }
-}
-
-impl<'a> Visitor<'a> for PluginList<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
+impl<'a> Part<'a> for PluginList<'_, 'a> {
+    fn member<A: MapAccess<'a>>(&mut self, _: Cow<'a, str>, map: &mut A) -> Result<(), A::Error> {
+        map.next_value::<IgnoredAny>().map(drop)
     }
 
-    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<(), A::Error> {
+    fn items<A: SeqAccess<'a>>(&mut self, mut seq: A) -> Result<bool, A::Error> {
         let tree = PluginShape::tree();
         let mut slots = std::mem::take(&mut self.notes.plugins.slots).unwrap_or_else(|| tree.slots());
         slots.clear();
         let mut walk = Walk { nodes: &tree.nodes, slots: &mut slots, notes: self.notes };
-        while let Some(is_object) = seq.next_element_seed(Object(&mut walk))? {
+        while let Some(is_object) = seq.next_element_seed(Read(&mut walk))? {
             if is_object {
                 walk.notes.take_plugin(self.kind, walk.slots);
             }
             walk.slots.clear();
         }
         self.notes.plugins.slots = Some(slots);
-        Ok(())
+        Ok(true)
     }
 
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+    fn is_malformed(&mut self) -> bool {
         self.notes.malformed += 1;
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
-        self.notes.malformed += 1;
-        Ok(())
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
-        self.notes.malformed += 1;
-        Ok(())
+        false
     }
 }
 
@@ -408,13 +398,14 @@ struct Entries<'t, 'a> {
     notes: &'t mut Notes<'a>,
 }
 
-impl<'a> Members<'a> for Entries<'_, 'a> {
+impl<'a> Part<'a> for Entries<'_, 'a> {
     fn member<A: MapAccess<'a>>(&mut self, key: Cow<'a, str>, map: &mut A) -> Result<(), A::Error> {
         self.found.push((key, map.next_value()?));
         Ok(())
     }
 
-    fn note_malformed(&mut self) {
+    fn is_malformed(&mut self) -> bool {
         self.notes.malformed += 1;
+        false
     }
 }
