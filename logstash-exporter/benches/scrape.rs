@@ -8,8 +8,11 @@
 use std::fmt::Write as _;
 use std::hint::black_box;
 
+use common::exposition::{Format, Merge};
+use common::gzip::Gzip;
 use criterion::Criterion;
 use logstash_exporter::api::parse_node_stats;
+use logstash_exporter::families::{Instance, Snapshot, Wanted};
 use serde::de::IgnoredAny;
 
 const WINDOWS: [&str; 7] =
@@ -86,12 +89,46 @@ fn document(pipelines: usize, plugins: usize) -> Vec<u8> {
     format!("{head},\"pipelines\":{{{}}}}}", pipelines.join(",")).into_bytes()
 }
 
+/// All that happens between the two; gives the length of what was written.
+fn scrape(body: &[u8], mut sink: impl FnMut(&[u8])) -> usize {
+    let stats = parse_node_stats(body).unwrap().document;
+    let instance = Instance {
+        hostname: "http://localhost:9600",
+        instance_name: "main",
+        stats: Some(stats),
+        ..Instance::default()
+    };
+    let snapshot = Snapshot::new(vec![instance], Wanted::default());
+    let mut written = 0;
+    Merge::default().write_with(&[], &snapshot, Format::Text, &mut |piece| {
+        written += piece.len();
+        sink(piece);
+    });
+    written
+}
+
 fn measure(c: &mut Criterion, name: &str, body: &[u8]) {
-    println!("{name}: {} bytes of answer", body.len());
+    let (mut gzip, mut packed) = (Gzip::default(), Vec::new());
+    let mut compressed = |body: &[u8]| {
+        packed.clear();
+        let written = scrape(body, |piece| gzip.push(piece, &mut packed));
+        gzip.finish(&mut packed);
+        (written, packed.len())
+    };
+    let (written, small) = compressed(body);
+    println!("{name}: {} bytes of answer, {written} of page, {small} compressed", body.len());
     let mut group = c.benchmark_group(name);
     group.bench_function("ignored", |b| b.iter(|| serde_json::from_slice::<IgnoredAny>(black_box(body)).unwrap()));
     group.bench_function("value", |b| b.iter(|| serde_json::from_slice::<serde_json::Value>(black_box(body)).unwrap()));
     group.bench_function("parse", |b| b.iter(|| parse_node_stats(black_box(body)).unwrap()));
+    group.bench_function("parse and write", |b| {
+        b.iter(|| {
+            scrape(black_box(body), |piece| {
+                black_box(piece);
+            })
+        })
+    });
+    group.bench_function("parse, write, gzip", |b| b.iter(|| compressed(black_box(body))));
     group.finish();
 }
 

@@ -30,7 +30,6 @@ shape! {
         PageBytes: Number "queue.capacity.page_capacity_in_bytes",
         CapacityMaxBytes: Number "queue.capacity.max_queue_size_in_bytes",
         MaxUnreadEvents: Number "queue.capacity.max_unread_events",
-        CapacityBytes: Number "queue.capacity.queue_size_in_bytes",
         FreeBytes: Number "queue.data.free_space_in_bytes",
         DecodeRatio: Rate "queue.compression.decode.ratio.lifetime",
         DecodeSpend: Rate "queue.compression.decode.spend.lifetime",

@@ -15,9 +15,9 @@ pub(super) fn seconds(millis: f64) -> Option<f64> {
     Some(millis / 1e3)
 }
 
-/// Milliseconds to whole seconds, cut off.
+/// Milliseconds to whole seconds, cut off, where they are known.
 pub(super) fn whole_seconds(millis: f64) -> Option<f64> {
-    Some((millis / 1e3).trunc())
+    known(millis).map(|millis| (millis / 1e3).trunc())
 }
 
 /// Microseconds to seconds, where they are known.

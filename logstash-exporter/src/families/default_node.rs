@@ -1,7 +1,7 @@
 //! The names of the maintained Go exporter that are about the Logstash as a whole.
 
 use super::Set::Default;
-use super::convert::same;
+use super::convert::{known, same};
 use super::lines::Lines;
 use super::source::Source::{Custom, Labelled, Root, Stats, StatsWindow};
 use super::{Instance, Row};
@@ -119,8 +119,8 @@ pub(super) static ROWS: &[Row] = &[
     Row::counter(
         Default,
         "logstash_stats_process_cpu_total_millis",
-        "Milliseconds of CPU time used; -1 when unknown.",
-        Stats(StatsNumber::CpuMillis, same),
+        "Milliseconds of CPU time used.",
+        Stats(StatsNumber::CpuMillis, known),
     ),
     stats(
         "logstash_stats_process_cpu_load_average_1m",
