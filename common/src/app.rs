@@ -59,13 +59,15 @@ pub struct Made {
     /// The source.
     pub source: Arc<dyn Source>,
     /// The web face as the program's own configuration has it, for programs that have one and no `--web.config.file`.
-    pub web: Option<WebConfigFile>,
+    pub web: Option<Arc<WebConfigFile>>,
+    /// Limits of the web face.
+    pub limits: Limits,
 }
 
 impl Made {
     /// A source whose program has no configuration file.
     pub fn from_source(source: Arc<dyn Source>) -> Self {
-        Self { source, web: None }
+        Self { source, web: None, limits: Limits::default() }
     }
 }
 
@@ -174,8 +176,9 @@ fn run(program: &'static Program, line: impl Iterator<Item = String>) -> Result<
             tracing::warn!(name = planned.name, "this collector is not part of this version yet: it gives no samples");
         }
     }
-    let service = service(program, &args, made.source);
-    if args.on("once") { once(&service) } else { serve(&service, &args, made.web) }
+    let Made { source, web, limits } = made;
+    let service = service(program, &args, source);
+    if args.on("once") { once(&service) } else { serve(&service, &args, web, limits) }
 }
 
 /// An engine for the collectors of `rows` that are switched on, on a thread of its own; `prefix` begins the names of
@@ -187,7 +190,7 @@ pub fn collectors(prefix: &str, rows: &[&'static Row], args: &Arc<Args>) -> Resu
     let switched_off = rows.iter().map(|row| row.name).filter(|name| !engine.names().contains(name)).collect();
     let turns = Turns::start(engine, switched_off)
         .map_err(|e| vec![ConfigError::new(format!("cannot start the thread that scrapes: {e}"))])?;
-    Ok(Made { source: Arc::new(turns), web: None })
+    Ok(Made::from_source(Arc::new(turns)))
 }
 
 /// `collector.<name>`, made once per collector for the life of the process, which reads its command line once.
@@ -280,10 +283,15 @@ fn runtime() -> Result<Runtime, Vec<ConfigError>> {
         .map_err(|e| vec![ConfigError::new(e.to_string())])
 }
 
-fn serve(service: &Arc<Service>, args: &Args, web: Option<WebConfigFile>) -> Result<ExitCode, Vec<ConfigError>> {
+fn serve(
+    service: &Arc<Service>,
+    args: &Args,
+    web: Option<Arc<WebConfigFile>>,
+    limits: Limits,
+) -> Result<ExitCode, Vec<ConfigError>> {
     let fail = |e: &dyn std::fmt::Display| vec![ConfigError::new(e.to_string())];
     let config = match args.text("web.config.file") {
-        "" => web.map(Arc::new),
+        "" => web,
         path => Some(Arc::new(WebConfigFile::open(Path::new(path)).map_err(|e| fail(&e))?)),
     };
     let bound: Vec<Bound> = match args.on("web.systemd-socket") {
@@ -321,7 +329,7 @@ fn serve(service: &Arc<Service>, args: &Args, web: Option<WebConfigFile>) -> Res
             tracing::info!("Stopping: running scrapes are finished first");
         };
         memory::settle();
-        web::serve(bound, router, config, Limits::default(), stop).await
+        web::serve(bound, router, config, limits, stop).await
     });
     // A collector that is stuck in the kernel does not hold up the end.
     runtime.shutdown_background();

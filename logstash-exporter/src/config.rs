@@ -32,6 +32,7 @@ use common::yaml;
 
 use reading::{Reading, Section};
 
+pub use instances::{base as base_url, usual_name};
 pub use reading::ReadFile;
 
 /// What the file says, every rule checked.

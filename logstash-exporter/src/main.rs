@@ -1,7 +1,7 @@
-//! The logstash exporter: the node statistics of a Logstash, for Prometheus. Not built yet: it says so and ends.
+//! The logstash exporter: the monitoring API of Logstash, for Prometheus.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    common::app::not_built_yet("logstash", "the node statistics of a Logstash")
+    common::app::main(&logstash_exporter::PROGRAM)
 }

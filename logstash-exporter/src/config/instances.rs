@@ -48,7 +48,10 @@ fn usual(timeout: Duration) -> Option<Instance> {
 }
 
 /// A base URL: no query, and a path without the slash at its end.
-fn base(text: &str) -> Result<Url, String> {
+///
+/// # Errors
+/// What was expected.
+pub fn base(text: &str) -> Result<Url, String> {
     let mut url = Url::parse(text, "/")?;
     if url.path.contains('?') || text.contains('#') {
         return Err("expected a URL such as http://localhost:9600, found a query or a fragment".to_owned());
@@ -58,7 +61,7 @@ fn base(text: &str) -> Result<Url, String> {
 }
 
 /// The URL with an underscore in the place of each run of characters that are neither letters nor digits.
-fn usual_name(url: &str) -> String {
+pub fn usual_name(url: &str) -> String {
     let mut name = String::with_capacity(url.len());
     for c in url.chars() {
         match c {

@@ -1,0 +1,417 @@
+//! One Logstash: asked for all its answers at once, remembered only as far as that saves questions.
+//!
+//! * Every scrape asks for `/`, `/_node/stats` and `/_health_report`, and for the hot threads where that was switched on: one
+//!   request each, at the same time, over kept connections.
+//! * `/_node` and `/_node/plugins` change with a restart, which shows in the ephemeral id, and the first also when a pipeline
+//!   is loaded anew, which shows in the pipelines' ids: they are asked again then and not before.
+//! * A Logstash without a health report (before 8.16) is asked for one once per restart, and is not ill.
+//! * Differs from the Go exporter: an answer counts when its status is 200, whatever its body holds otherwise.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use common::source::Standing;
+use common::upstream::{Failure, Kind, Place, Reason, Tally, Upstream, Url, basic};
+use hyper::StatusCode;
+use hyper::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
+
+use crate::api::{self, BadDocument, Parsed, PipelineText, RootText, Stats};
+use crate::config;
+use crate::families::{self, Endpoint};
+
+/// A node with 200 pipelines of 50 plugins answers with some 8 MB.
+const MOST_BYTES: usize = 64 << 20;
+/// As many as are asked at the same time once everything else is known.
+const KEPT_CONNECTIONS: usize = 4;
+/// Where Logstash listens when nobody says where: the first free one.
+const PORTS: std::ops::RangeInclusive<u16> = 9600..=9700;
+/// What a port that accepts has to prove itself in.
+const PORT_PATIENCE: Duration = Duration::from_millis(500);
+/// How often a Logstash that is not where it was is looked for.
+const SEARCH_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Which of the answers are wanted beside those that always are.
+#[derive(Clone, Copy, Debug)]
+pub struct Questions {
+    /// `/_health_report`.
+    pub health: bool,
+    /// `/_node/hot_threads`.
+    pub hot_threads: bool,
+}
+
+/// One Logstash and what is known of it across scrapes.
+pub struct Logstash {
+    settings: config::Instance,
+    questions: Questions,
+    /// Whether it may be looked for on the other ports.
+    search: bool,
+    target: Mutex<Arc<Target>>,
+    memory: Mutex<Memory>,
+}
+
+/// Where it is, and under which labels.
+struct Target {
+    hostname: String,
+    instance_name: String,
+    prefix: String,
+    upstream: Upstream,
+}
+
+#[derive(Default)]
+struct Memory {
+    ephemeral_id: String,
+    /// Stands for the pipelines that `node` tells about.
+    pipelines: u64,
+    node: Option<Arc<Asked>>,
+    plugins: Option<Arc<Asked>>,
+    no_health: bool,
+    tally: Tally,
+    standing: Option<Standing>,
+    searched: Option<Instant>,
+}
+
+/// A question and its answer.
+struct Asked {
+    endpoint: &'static str,
+    path: &'static str,
+    body: Result<Vec<u8>, (Reason, String)>,
+    /// The status of the answer, when there was one.
+    status: Option<StatusCode>,
+    took: Duration,
+}
+
+/// What came of one scrape, not yet read.
+pub struct Visit {
+    target: Arc<Target>,
+    root: Asked,
+    stats: Asked,
+    health: Option<Asked>,
+    hot_threads: Option<Asked>,
+    node: Option<Arc<Asked>>,
+    plugins: Option<Arc<Asked>>,
+    /// Whether `node` is of this visit.
+    node_is_new: bool,
+    took: Duration,
+}
+
+/// What a visit comes to when it is read.
+pub struct Report {
+    troubles: Vec<(Reason, String)>,
+    /// Stands for the pipelines as the statistics have them; `None` without statistics.
+    pipelines: Option<u64>,
+    complete: bool,
+}
+
+impl Logstash {
+    /// An instance; nothing is opened yet. `search` is whether other ports of its host may be tried.
+    ///
+    /// Fails when its TLS files or credentials cannot be used, with one sentence.
+    pub fn new(settings: config::Instance, questions: Questions, search: bool) -> Result<Self, String> {
+        let target = Target::new(&settings, settings.url.clone(), settings.name.clone())?;
+        Ok(Self { settings, questions, search, target: Mutex::new(Arc::new(target)), memory: Mutex::default() })
+    }
+
+    /// The settings it was made from.
+    pub fn settings(&self) -> &config::Instance {
+        &self.settings
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn target(&self) -> Arc<Target> {
+        Arc::clone(&self.target.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The labels `hostname` and `instance_name`, in that order.
+    pub fn labels(&self) -> (String, String) {
+        let target = self.target();
+        (target.hostname.clone(), target.instance_name.clone())
+    }
+
+    /// How it fared last.
+    pub fn standing(&self) -> Standing {
+        let standing = self.memory().standing.clone();
+        standing.unwrap_or_else(|| Standing::new(self.target().hostname.clone()))
+    }
+
+    /// Failures since the start.
+    pub fn tally(&self) -> Tally {
+        self.memory().tally
+    }
+
+    /// Whether its base URL answers 200; else one sentence.
+    pub async fn is_healthy(&self, deadline: Instant) -> Result<(), String> {
+        let target = self.target();
+        let asked = target.ask("root", "/", deadline.min(Instant::now() + self.settings.timeout)).await;
+        asked.body.map(drop).map_err(|(_, what)| format!("{}: {what}", target.hostname))
+    }
+
+    /// Asks all there is to ask.
+    pub async fn visit(&self, deadline: Instant) -> Visit {
+        let started = Instant::now();
+        let deadline = deadline.min(started + self.settings.timeout);
+        let mut target = self.target();
+        let (asks_node, asks_health) = {
+            let memory = self.memory();
+            (memory.node.is_none() || memory.plugins.is_none(), self.questions.health && !memory.no_health)
+        };
+        let mut visit = self.ask(&target, asks_node, asks_health, deadline).await;
+        if self.search
+            && matches!(visit.root.body, Err((Reason::Connect, _)))
+            && let Some(found) = self.find(deadline).await
+        {
+            target = found;
+            visit = self.ask(&target, true, self.questions.health, deadline).await;
+        }
+        self.settle(&mut visit, deadline).await;
+        visit.took = started.elapsed();
+        visit
+    }
+
+    async fn ask(&self, target: &Arc<Target>, asks_node: bool, asks_health: bool, deadline: Instant) -> Visit {
+        let ask_if = async |wanted: bool, endpoint, path| match wanted {
+            true => Some(target.ask(endpoint, path, deadline).await),
+            false => None,
+        };
+        let (root, stats, health, hot_threads, node, plugins) = tokio::join!(
+            target.ask("root", "/", deadline),
+            target.ask("node_stats", "/_node/stats", deadline),
+            ask_if(asks_health, "health_report", "/_health_report"),
+            ask_if(self.questions.hot_threads, "hot_threads", "/_node/hot_threads"),
+            ask_if(asks_node, "node", "/_node"),
+            ask_if(asks_node, "plugins", "/_node/plugins"),
+        );
+        Visit {
+            target: Arc::clone(target),
+            root,
+            stats,
+            health,
+            hot_threads,
+            node: node.map(Arc::new),
+            plugins: plugins.map(Arc::new),
+            node_is_new: asks_node,
+            took: Duration::ZERO,
+        }
+    }
+
+    /// Decides what is still true of what was remembered, and asks again for what is not.
+    async fn settle(&self, visit: &mut Visit, deadline: Instant) {
+        let root = visit.root.body.as_deref().ok().and_then(|body| api::parse_root(body).ok());
+        // Without its id nothing remembered can be trusted to be of this Logstash.
+        let Some(ephemeral_id) = root.map(|root| root.document.text(RootText::EphemeralId).to_owned()) else { return };
+        if visit.node.is_none() {
+            let memory = self.memory();
+            if memory.ephemeral_id == ephemeral_id {
+                visit.node.clone_from(&memory.node);
+                visit.plugins.clone_from(&memory.plugins);
+            }
+        }
+        if visit.node.is_none() {
+            let asks_health = visit.health.is_none() && self.questions.health;
+            let ask_health = async {
+                match asks_health {
+                    true => Some(visit.target.ask("health_report", "/_health_report", deadline).await),
+                    false => None,
+                }
+            };
+            let (node, plugins, health) = tokio::join!(
+                visit.target.ask("node", "/_node", deadline),
+                visit.target.ask("plugins", "/_node/plugins", deadline),
+                ask_health
+            );
+            (visit.node, visit.plugins, visit.node_is_new) = (Some(Arc::new(node)), Some(Arc::new(plugins)), true);
+            visit.health = health.or(visit.health.take());
+        }
+        let not_known = visit.health.as_ref().is_some_and(|asked| asked.status == Some(StatusCode::NOT_FOUND));
+        if not_known {
+            visit.health = None;
+        }
+        let good = |asked: &Option<Arc<Asked>>| asked.clone().filter(|asked| asked.body.is_ok());
+        let mut memory = self.memory();
+        if memory.ephemeral_id != ephemeral_id {
+            memory.no_health = false;
+            memory.ephemeral_id = ephemeral_id;
+        }
+        memory.no_health |= not_known;
+        memory.node = good(&visit.node);
+        memory.plugins = good(&visit.plugins);
+    }
+
+    /// Asks again for what belongs to the pipelines: they are not those that `/_node` was asked for.
+    pub async fn ask_node_again(&self, visit: &mut Visit, deadline: Instant) {
+        let deadline = deadline.min(Instant::now() + self.settings.timeout);
+        let node = Arc::new(visit.target.ask("node", "/_node", deadline).await);
+        self.memory().node = Some(Arc::clone(&node)).filter(|node| node.body.is_ok());
+        (visit.node, visit.node_is_new) = (Some(node), true);
+    }
+
+    /// Looks for a Logstash on the other ports, now and then; takes the first that is one.
+    async fn find(&self, deadline: Instant) -> Option<Arc<Target>> {
+        {
+            let mut memory = self.memory();
+            if memory.searched.is_some_and(|last| last.elapsed() < SEARCH_INTERVAL) {
+                return None;
+            }
+            memory.searched = Some(Instant::now());
+        }
+        let Place::Host { host, .. } = &self.settings.url.place else { return None };
+        for port in PORTS {
+            let text = format!("http://{host}:{port}");
+            let Ok(target) = Url::parse(&text, "").and_then(|url| {
+                let name = config::usual_name(&text);
+                Target::new(&self.settings, url, name)
+            }) else {
+                continue;
+            };
+            let asked = target.ask("root", "/", deadline.min(Instant::now() + PORT_PATIENCE)).await;
+            let root = asked.body.as_deref().ok().and_then(|body| api::parse_root(body).ok());
+            if root.is_some_and(|root| !root.document.text(RootText::EphemeralId).is_empty()) {
+                tracing::info!(url = text, "found Logstash");
+                let target = Arc::new(target);
+                *self.target.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&target);
+                return Some(target);
+            }
+        }
+        None
+    }
+
+    /// Whether a visit has to be completed by [`ask_node_again`](Self::ask_node_again) before it is shown.
+    pub fn is_outdated(&self, visit: &Visit, report: &Report) -> bool {
+        !visit.node_is_new && visit.node.is_some() && report.pipelines.is_some_and(|now| now != self.memory().pipelines)
+    }
+
+    /// Counts, remembers and logs what came of a visit; gives whether Logstash told all it was asked.
+    pub fn conclude(&self, visit: &Visit, report: Report) -> bool {
+        let mut memory = self.memory();
+        if let Some(pipelines) = report.pipelines.filter(|_| visit.node_is_new) {
+            memory.pipelines = pipelines;
+        }
+        for (reason, _) in &report.troubles {
+            memory.tally.count(*reason);
+        }
+        let standing = memory.standing.get_or_insert_with(|| Standing::new(String::new()));
+        standing.name.clone_from(&visit.target.hostname);
+        standing.note(visit.took, report.troubles.into_iter().next());
+        report.complete
+    }
+}
+
+impl Target {
+    fn new(settings: &config::Instance, mut url: Url, instance_name: String) -> Result<Self, String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("logstash-exporter/", env!("CARGO_PKG_VERSION"))));
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(credentials) = &settings.credentials {
+            headers.insert(AUTHORIZATION, basic(&credentials.username, credentials.password.text())?);
+        }
+        let (hostname, prefix) = (url.to_string(), std::mem::take(&mut url.path));
+        let upstream = Upstream::new(url, headers, &settings.tls, KEPT_CONNECTIONS, MOST_BYTES)?;
+        Ok(Self { hostname, instance_name, prefix, upstream })
+    }
+
+    async fn ask(&self, endpoint: &'static str, path: &'static str, deadline: Instant) -> Asked {
+        let started = Instant::now();
+        let fetched = self.upstream.get(&format!("{}{path}", self.prefix), deadline).await;
+        let status = fetched.as_ref().ok().map(|fetched| fetched.status);
+        let body = match fetched {
+            Ok(fetched) if fetched.status == StatusCode::OK => Ok(fetched.body),
+            Ok(fetched) => {
+                let what = format!("GET {path}: expected HTTP status 200, found {}", fetched.status);
+                Err((Reason::HttpStatus, what))
+            }
+            Err(Failure { kind: Kind::TooLarge, what }) => Err((Reason::Parse, format!("GET {path}: {what}"))),
+            Err(failure) => Err((failure.kind.into(), format!("GET {path}: {failure}"))),
+        };
+        Asked { endpoint, path, body, status, took: started.elapsed() }
+    }
+}
+
+impl Visit {
+    /// Bytes there are to read.
+    pub fn bytes(&self) -> usize {
+        let further = [&self.health, &self.hot_threads].into_iter().flatten().chain(self.node.as_deref());
+        let all = [&self.root, &self.stats].into_iter().chain(further);
+        all.filter_map(|asked| asked.body.as_ref().ok()).map(Vec::len).sum()
+    }
+
+    /// Reads the answers.
+    pub fn read(&self) -> (families::Instance<'_>, Report) {
+        let mut reader = Reader { endpoints: Vec::new(), troubles: Vec::new() };
+        let root = reader.read(Some(&self.root), api::parse_root);
+        let stats = reader.read(Some(&self.stats), api::parse_node_stats);
+        let node = reader.read(self.node.as_deref(), api::parse_node);
+        let health = reader.read(self.health.as_ref(), api::parse_health_report);
+        let plugins = reader.read(self.plugins.as_deref(), api::parse_plugins);
+        let hot_threads = reader.read(self.hot_threads.as_ref(), api::parse_hot_threads);
+        let report = Report {
+            troubles: reader.troubles,
+            pipelines: stats.as_ref().map(pipelines),
+            complete: root.is_some() && stats.is_some(),
+        };
+        let instance = families::Instance {
+            hostname: &self.target.hostname,
+            instance_name: &self.target.instance_name,
+            endpoints: reader.endpoints,
+            root,
+            node,
+            plugins,
+            stats,
+            health,
+            hot_threads,
+        };
+        (instance, report)
+    }
+}
+
+/// What is found on the way through the answers.
+struct Reader {
+    endpoints: Vec<Endpoint<'static>>,
+    troubles: Vec<(Reason, String)>,
+}
+
+impl Reader {
+    fn read<'b, T>(
+        &mut self,
+        asked: Option<&'b Asked>,
+        parse: fn(&'b [u8]) -> Result<Parsed<T>, BadDocument>,
+    ) -> Option<T> {
+        let asked = asked?;
+        let path = asked.path;
+        let outcome = match &asked.body {
+            Ok(body) => parse(body).map_err(|e| (Reason::Parse, format!("GET {path}: {e}"))),
+            Err(trouble) => Err(trouble.clone()),
+        };
+        self.endpoints.push(Endpoint {
+            name: asked.endpoint,
+            up: outcome.is_ok(),
+            seconds: asked.body.is_ok().then_some(asked.took.as_secs_f64()),
+        });
+        match outcome {
+            Ok(Parsed { document, malformed, doubles }) => {
+                if malformed + doubles > 0 {
+                    let what =
+                        format!("GET {path}: {malformed} members of an unknown kind, {doubles} doubled, left out");
+                    self.troubles.push((Reason::Parse, what));
+                }
+                Some(document)
+            }
+            Err(trouble) => {
+                self.troubles.push(trouble);
+                None
+            }
+        }
+    }
+}
+
+/// Stands for the pipelines and which load of each is running.
+fn pipelines(stats: &Stats<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for pipeline in &stats.pipelines {
+        (pipeline.id.as_ref(), pipeline.record.text(PipelineText::EphemeralId)).hash(&mut hasher);
+    }
+    hasher.finish()
+}
