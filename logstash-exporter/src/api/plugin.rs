@@ -123,8 +123,7 @@ pub struct Plugin<'a> {
 impl Plugin<'_> {
     /// The order of series: name, id, type.
     fn order(&self, other: &Self) -> Ordering {
-        let key = |plugin: &Self| plugin.kind;
-        self.name.cmp(&other.name).then_with(|| self.id.cmp(&other.id)).then_with(|| key(self).cmp(&key(other)))
+        (&self.name, &self.id, self.kind).cmp(&(&other.name, &other.id, other.kind))
     }
 }
 

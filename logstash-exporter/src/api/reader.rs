@@ -51,7 +51,8 @@ impl Notes<'_> {
 pub(super) fn document<'a, S: Planted>(body: &'a [u8], notes: &mut Notes<'a>) -> Result<Slots<'a>, BadDocument> {
     let tree = S::tree();
     let mut slots = tree.slots();
-    let mut json = Deserializer::from_slice(body);
+    let text = std::str::from_utf8(body).map_err(|e| BadDocument::not_utf8(body, e.valid_up_to()))?;
+    let mut json = Deserializer::from_str(text);
     let first = body.iter().find(|b| !b.is_ascii_whitespace());
     let result = match first {
         Some(b'{') | None => {
@@ -64,6 +65,13 @@ pub(super) fn document<'a, S: Planted>(body: &'a [u8], notes: &mut Notes<'a>) ->
 }
 
 impl BadDocument {
+    fn not_utf8(body: &[u8], at: usize) -> Self {
+        let before = body.get(..at).unwrap_or(body);
+        let line_start = before.iter().rposition(|&b| b == b'\n').map_or(0, |end| end + 1);
+        let line = before.iter().filter(|&&b| b == b'\n').count() + 1;
+        Self { line, column: at - line_start + 1, what: "expected UTF-8, found something else".to_owned() }
+    }
+
     fn new(e: &serde_json::Error) -> Self {
         let (line, column) = (e.line(), e.column());
         let text = e.to_string();
@@ -104,14 +112,14 @@ pub(super) fn entries<'a>(raw: Option<&'a RawValue>, notes: &mut Notes<'a>) -> V
 /// The items of a list that was kept as text.
 pub(super) fn items<'a>(raw: Option<&'a RawValue>, notes: &mut Notes<'a>) -> Vec<&'a RawValue> {
     let Some(raw) = raw.filter(|raw| raw.get() != "null") else { return Vec::new() };
-    serde_json::from_slice(raw.get().as_bytes()).unwrap_or_else(|_| {
+    serde_json::from_str(raw.get()).unwrap_or_else(|_| {
         notes.malformed += 1;
         Vec::new()
     })
 }
 
 fn again<'a>(raw: &'a RawValue, part: &mut impl Part<'a>) -> bool {
-    let result = Read(&mut *part).deserialize(&mut Deserializer::from_slice(raw.get().as_bytes()));
+    let result = Read(&mut *part).deserialize(&mut Deserializer::from_str(raw.get()));
     // Only an odd key can still be wrong with it.
     result.unwrap_or_else(|_| part.is_malformed())
 }
@@ -327,12 +335,25 @@ fn plain_number(json: &str) -> Option<f64> {
     if !json.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
         return None;
     }
-    // Most are short whole numbers, and these are exact.
-    if json.len() <= 15 && json.bytes().all(|b| b.is_ascii_digit()) {
-        let whole = json.bytes().fold(0_u64, |whole, b| whole * 10 + u64::from(b - b'0'));
-        return Some(whole as f64);
+    short_number(json).or_else(|| json.parse().ok().filter(|value: &f64| value.is_finite()))
+}
+
+/// Most numbers have up to 15 digits and no exponent: the digits and the power of ten are exact then, so that their
+/// quotient is what the slow way gives.
+fn short_number(json: &str) -> Option<f64> {
+    const POWERS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+    let (mut digits, mut n_decimals, mut has_point) = (0_u64, 0, false);
+    for b in json.get(..json.len().min(17))?.bytes() {
+        match b {
+            b'0'..=b'9' => {
+                digits = digits * 10 + u64::from(b - b'0');
+                n_decimals += usize::from(has_point);
+            }
+            b'.' => has_point = true,
+            _ => return None,
+        }
     }
-    json.parse().ok().filter(|value: &f64| value.is_finite())
+    (json.len() <= 15 + usize::from(has_point)).then(|| Some(digits as f64 / POWERS.get(n_decimals)?)).flatten()
 }
 
 /// The pipelines of the node statistics.
@@ -407,5 +428,53 @@ impl<'a> Part<'a> for Entries<'_, 'a> {
     fn is_malformed(&mut self) -> bool {
         self.notes.malformed += 1;
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(json: &str, want: Option<f64>) {
+        let raw: Box<RawValue> = serde_json::from_str(json).unwrap();
+        assert_eq!(number(Kind::Rate, &raw), want, "{json}");
+    }
+
+    #[test]
+    fn numbers() {
+        check("0", Some(0.0));
+        check("481.5", Some(481.5));
+        check("-0.9659", Some(-0.9659));
+        check("2.278E-5", Some(2.278e-5));
+        check("0.30000000000000004", Some(0.300_000_000_000_000_04));
+        check("999999999999999", Some(999_999_999_999_999.0));
+        check("99999999999999.9", Some(99_999_999_999_999.9));
+        check("0.00000000000001", Some(1e-14));
+        check("9007199254740993", Some(9_007_199_254_740_992.0));
+        check("18446744073709551615", Some(18_446_744_073_709_551_615.0));
+        check("-9223372036854775808", Some(-9_223_372_036_854_775_808.0));
+        check("\"Infinity\"", Some(f64::INFINITY));
+        check("\"-Infinity\"", Some(f64::NEG_INFINITY));
+    }
+
+    #[test]
+    fn no_numbers() {
+        for json in ["1e999", "-1e999", "\"12\"", "\"infinity\"", "true", "[1]", "{\"a\":1}", "\"\""] {
+            check(json, None);
+        }
+    }
+
+    #[test]
+    fn short_numbers_are_exact() {
+        for whole in (0..1_000_000_000_000_u64).step_by(7_919_777_777) {
+            for point in 1..12 {
+                let mut text = format!("{whole:012}");
+                text.insert(point, '.');
+                let text =
+                    text.trim_start_matches('0').replacen('.', if text.starts_with("0.") { "0." } else { "." }, 1);
+                assert_eq!(short_number(&text), text.parse().ok(), "{text}");
+            }
+        }
     }
 }

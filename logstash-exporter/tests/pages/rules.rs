@@ -86,9 +86,10 @@ fn cut_short_is_an_error() {
 }
 
 #[track_caller]
-fn check_error(body: &str, want: &str) {
-    let got = api::parse_node_stats(body.as_bytes()).map(|_| ()).map_err(|e| e.to_string());
-    assert_eq!(got, Err(want.to_owned()), "{body}");
+fn check_error(body: impl AsRef<[u8]>, want: &str) {
+    let body = body.as_ref();
+    let got = api::parse_node_stats(body).map(|_| ()).map_err(|e| e.to_string());
+    assert_eq!(got, Err(want.to_owned()), "{}", body.escape_ascii());
 }
 
 #[test]
@@ -100,7 +101,9 @@ fn errors_say_where() {
     check_error("{} {}", "1:4: trailing characters");
     check_error("[{}]", "1:0: invalid type: sequence, expected an object");
     check_error("null", "1:4: invalid type: null, expected an object");
-    check_error(&"{\"jvm\":".repeat(3), "1:21: end of text while parsing a value");
+    check_error("{\"jvm\":".repeat(3), "1:21: end of text while parsing a value");
+    check_error(b"{\"jvm\":\n{\"\xff\":1}}", "2:3: expected UTF-8, found something else");
+    check_error(r#"{"\ud800":1}"#, "1:9: unexpected end of hex escape");
 }
 
 #[test]
