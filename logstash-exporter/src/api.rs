@@ -13,6 +13,7 @@
 mod health_report;
 mod hot_threads;
 mod installed;
+mod leaf;
 mod node;
 mod node_stats;
 mod pipeline;

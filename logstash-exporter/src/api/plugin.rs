@@ -11,7 +11,8 @@ use std::cmp::Ordering;
 
 use serde_json::value::RawValue;
 
-use super::reader::{Notes, entries, items, number, text};
+use super::leaf::{number, text};
+use super::reader::{Notes, entries, items};
 use super::record::{Kind, Shape, Slot, Slots, Window, shape, window_slot};
 
 shape! {

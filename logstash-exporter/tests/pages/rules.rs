@@ -117,3 +117,11 @@ fn nests_without_end_are_skipped_where_nobody_looks() {
     let body = format!("{{\"events\":{nest}}}");
     assert_eq!(api::parse_node_stats(body.as_bytes()).unwrap().malformed, 1);
 }
+
+/// What serde_json calls a number among its own is a key like any other when it stands in an answer.
+#[test]
+fn a_key_of_the_libraries_own() {
+    let body = r#"{"events":{"$serde_json::private::Number":"7","in":1},"reloads":{"failures":2}}"#;
+    let stats = api::parse_node_stats(body.as_bytes()).unwrap();
+    assert_eq!((stats.malformed, stats.document.record.number(api::StatsNumber::ReloadFailures)), (1, Some(2.0)));
+}
