@@ -5,14 +5,15 @@
 //! * Units: those of the API; times are seconds since 1970.
 //! * Absent when: a member is not there, null, the word `NaN`, or not of the type it should be. The last is counted as
 //!   malformed and costs that member alone, whatever stands there instead.
-//! * Fails when: the bytes are no JSON object, or a key or something that is read is no UTF-8. Members nobody asked for
-//!   are skipped, whatever they hold and however deep they nest.
+//! * Fails when: the bytes are no UTF-8 or no JSON object, or a key has an escape that stands for no character. Members
+//!   nobody asked for are skipped, whatever they hold and however deep they nest.
 //! * Strings are borrowed from the answer's bytes unless they hold escapes.
 //! * Differs from the Go exporter: there one unexpected type costs the whole answer, and absent reads as 0.
 
 mod health_report;
 mod hot_threads;
 mod installed;
+mod leaf;
 mod node;
 mod node_stats;
 mod pipeline;

@@ -8,7 +8,8 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::reader::{Notes, document, entries, items, number, record};
+use super::leaf::number;
+use super::reader::{Notes, document, entries, items, record};
 use super::record::{Kind, Record, shape};
 use super::{BadDocument, Parsed};
 

@@ -5,7 +5,8 @@
 
 use std::borrow::Cow;
 
-use super::reader::{Notes, document, entries, items, record, text};
+use super::leaf::text;
+use super::reader::{Notes, document, entries, items, record};
 use super::record::{Record, shape};
 use super::{BadDocument, Parsed};
 

@@ -11,7 +11,8 @@ use std::cmp::Ordering;
 
 use serde_json::value::RawValue;
 
-use super::reader::{Notes, entries, items, number, text};
+use super::leaf::{number, text};
+use super::reader::{Notes, entries, items};
 use super::record::{Kind, Shape, Slot, Slots, Window, shape, window_slot};
 
 shape! {
@@ -123,8 +124,7 @@ pub struct Plugin<'a> {
 impl Plugin<'_> {
     /// The order of series: name, id, type.
     fn order(&self, other: &Self) -> Ordering {
-        let key = |plugin: &Self| plugin.kind;
-        self.name.cmp(&other.name).then_with(|| self.id.cmp(&other.id)).then_with(|| key(self).cmp(&key(other)))
+        (&self.name, &self.id, self.kind).cmp(&(&other.name, &other.id, other.kind))
     }
 }
 

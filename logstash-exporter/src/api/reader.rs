@@ -10,10 +10,10 @@ use serde::de::{DeserializeSeed, Deserializer as _, Error, IgnoredAny, MapAccess
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
+use super::leaf::{flag_text, number, text};
 use super::pipeline::{Pipeline, PipelineShape};
 use super::plugin::{PluginKind, PluginShape, Reading};
 use super::record::{Kind, Node, Place, Planted, Slots};
-use super::time::parse_time;
 use super::{BadDocument, Parsed};
 
 /// What a number is called where `arbitrary_precision` hands it over as a map of one member.
@@ -51,7 +51,8 @@ impl Notes<'_> {
 pub(super) fn document<'a, S: Planted>(body: &'a [u8], notes: &mut Notes<'a>) -> Result<Slots<'a>, BadDocument> {
     let tree = S::tree();
     let mut slots = tree.slots();
-    let mut json = Deserializer::from_slice(body);
+    let text = std::str::from_utf8(body).map_err(|e| BadDocument::not_utf8(body, e.valid_up_to()))?;
+    let mut json = Deserializer::from_str(text);
     let first = body.iter().find(|b| !b.is_ascii_whitespace());
     let result = match first {
         Some(b'{') | None => {
@@ -64,6 +65,13 @@ pub(super) fn document<'a, S: Planted>(body: &'a [u8], notes: &mut Notes<'a>) ->
 }
 
 impl BadDocument {
+    fn not_utf8(body: &[u8], at: usize) -> Self {
+        let before = body.get(..at).unwrap_or(body);
+        let line_start = before.iter().rposition(|&b| b == b'\n').map_or(0, |end| end + 1);
+        let line = before.iter().filter(|&&b| b == b'\n').count() + 1;
+        Self { line, column: at - line_start + 1, what: "expected UTF-8, found something else".to_owned() }
+    }
+
     fn new(e: &serde_json::Error) -> Self {
         let (line, column) = (e.line(), e.column());
         let text = e.to_string();
@@ -104,14 +112,14 @@ pub(super) fn entries<'a>(raw: Option<&'a RawValue>, notes: &mut Notes<'a>) -> V
 /// The items of a list that was kept as text.
 pub(super) fn items<'a>(raw: Option<&'a RawValue>, notes: &mut Notes<'a>) -> Vec<&'a RawValue> {
     let Some(raw) = raw.filter(|raw| raw.get() != "null") else { return Vec::new() };
-    serde_json::from_slice(raw.get().as_bytes()).unwrap_or_else(|_| {
+    serde_json::from_str(raw.get()).unwrap_or_else(|_| {
         notes.malformed += 1;
         Vec::new()
     })
 }
 
 fn again<'a>(raw: &'a RawValue, part: &mut impl Part<'a>) -> bool {
-    let result = Read(&mut *part).deserialize(&mut Deserializer::from_slice(raw.get().as_bytes()));
+    let result = Read(&mut *part).deserialize(&mut Deserializer::from_str(raw.get()));
     // Only an odd key can still be wrong with it.
     result.unwrap_or_else(|_| part.is_malformed())
 }
@@ -153,6 +161,7 @@ impl<'a, P: Part<'a>> Visitor<'a> for Read<'_, P> {
         while let Some(key) = map.next_key_seed(Key)? {
             if key == NUMBER_TOKEN {
                 map.next_value::<IgnoredAny>()?;
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
                 return Ok(self.0.is_malformed());
             }
             self.0.member(key, &mut map)?;
@@ -277,64 +286,6 @@ impl<'a> Walk<'_, 'a> {
     }
 }
 
-/// A text, empty for null; `None` for anything else.
-pub(super) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let json = raw.get();
-    let quoted = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    match quoted {
-        Some(plain) if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
-        Some(_) => serde_json::from_str(json).ok().map(Cow::Owned),
-        None => (json == "null").then_some(Cow::Borrowed("")),
-    }
-}
-
-fn flag_text(raw: &RawValue) -> Option<Cow<'_, str>> {
-    match raw.get() {
-        flag @ ("true" | "false") => Some(Cow::Borrowed(flag)),
-        json => (json == "null").then_some(Cow::Borrowed("")),
-    }
-}
-
-/// A number, NaN for what is absent; `None` for what has no such type.
-pub(super) fn number(kind: Kind, raw: &RawValue) -> Option<f64> {
-    let json = raw.get();
-    let absent = (json == "null").then_some(f64::NAN);
-    match kind {
-        Kind::Number => plain_number(json).or(absent),
-        Kind::Rate => plain_number(json).or(match json {
-            "\"Infinity\"" => Some(f64::INFINITY),
-            "\"-Infinity\"" => Some(f64::NEG_INFINITY),
-            "\"NaN\"" => Some(f64::NAN),
-            _ => absent,
-        }),
-        Kind::Time if absent.is_some() => absent,
-        Kind::Time => parse_time(&text(raw)?),
-        Kind::Flag => match json {
-            "true" => Some(1.0),
-            "false" => Some(0.0),
-            _ => absent,
-        },
-        Kind::Fault if absent.is_some() => Some(0.0),
-        Kind::Fault => json.starts_with(['{', '"']).then_some(1.0),
-        Kind::FaultText if absent.is_some() => absent,
-        Kind::FaultText => text(raw).map(|text| f64::from(text != "no errors")),
-        Kind::Text | Kind::FlagText | Kind::Raw => None,
-    }
-}
-
-/// What no double holds is as good as garbage.
-fn plain_number(json: &str) -> Option<f64> {
-    if !json.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
-        return None;
-    }
-    // Most are short whole numbers, and these are exact.
-    if json.len() <= 15 && json.bytes().all(|b| b.is_ascii_digit()) {
-        let whole = json.bytes().fold(0_u64, |whole, b| whole * 10 + u64::from(b - b'0'));
-        return Some(whole as f64);
-    }
-    json.parse().ok().filter(|value: &f64| value.is_finite())
-}
-
 /// The pipelines of the node statistics.
 struct Pipelines<'t, 'a> {
     notes: &'t mut Notes<'a>,
@@ -368,6 +319,7 @@ struct PluginList<'t, 'a> {
 
 impl<'a> Part<'a> for PluginList<'_, 'a> {
     fn member<A: MapAccess<'a>>(&mut self, _: Cow<'a, str>, map: &mut A) -> Result<(), A::Error> {
+        self.is_malformed();
         map.next_value::<IgnoredAny>().map(drop)
     }
 

@@ -86,9 +86,10 @@ fn cut_short_is_an_error() {
 }
 
 #[track_caller]
-fn check_error(body: &str, want: &str) {
-    let got = api::parse_node_stats(body.as_bytes()).map(|_| ()).map_err(|e| e.to_string());
-    assert_eq!(got, Err(want.to_owned()), "{body}");
+fn check_error(body: impl AsRef<[u8]>, want: &str) {
+    let body = body.as_ref();
+    let got = api::parse_node_stats(body).map(|_| ()).map_err(|e| e.to_string());
+    assert_eq!(got, Err(want.to_owned()), "{}", body.escape_ascii());
 }
 
 #[test]
@@ -100,7 +101,9 @@ fn errors_say_where() {
     check_error("{} {}", "1:4: trailing characters");
     check_error("[{}]", "1:0: invalid type: sequence, expected an object");
     check_error("null", "1:4: invalid type: null, expected an object");
-    check_error(&"{\"jvm\":".repeat(3), "1:21: end of text while parsing a value");
+    check_error("{\"jvm\":".repeat(3), "1:21: end of text while parsing a value");
+    check_error(b"{\"jvm\":\n{\"\xff\":1}}", "2:3: expected UTF-8, found something else");
+    check_error(r#"{"\ud800":1}"#, "1:9: unexpected end of hex escape");
 }
 
 #[test]
@@ -113,4 +116,12 @@ fn nests_without_end_are_skipped_where_nobody_looks() {
     assert_eq!(stats.document.record.number(api::StatsNumber::EventsOut), Some(7.0));
     let body = format!("{{\"events\":{nest}}}");
     assert_eq!(api::parse_node_stats(body.as_bytes()).unwrap().malformed, 1);
+}
+
+/// What serde_json calls a number among its own is a key like any other when it stands in an answer.
+#[test]
+fn a_key_of_the_libraries_own() {
+    let body = r#"{"events":{"$serde_json::private::Number":"7","in":1},"reloads":{"failures":2}}"#;
+    let stats = api::parse_node_stats(body.as_bytes()).unwrap();
+    assert_eq!((stats.malformed, stats.document.record.number(api::StatsNumber::ReloadFailures)), (1, Some(2.0)));
 }
