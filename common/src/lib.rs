@@ -10,7 +10,6 @@ pub mod cli;
 pub mod collector;
 pub mod crew;
 pub mod error;
-pub mod exposition;
 pub mod fields;
 pub mod filter;
 pub mod flags;
@@ -35,3 +34,5 @@ pub mod upstream;
 pub mod watched;
 pub mod web;
 pub mod yaml;
+
+pub use exposition;

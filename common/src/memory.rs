@@ -5,12 +5,20 @@
 
 #![expect(unsafe_code, reason = "mallopt(3) and malloc_trim(3) have no safe wrappers")]
 
-/// Before any other thread is started: one arena for all of them.
+/// From here on a buffer has pages of its own: it grows without being copied, and goes back when it is dropped.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const LARGE_BYTES: libc::c_int = 256 << 10;
+
+/// Before any other thread is started: one arena for all of them, and large buffers outside of it.
+///
+/// Without the second, glibc takes the first large buffer that is dropped as a sign to put all others up to that size
+/// into the arena, where a document of 6 MB leaves holes of its size.
 pub(crate) fn one_arena() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: mallopt takes two numbers and is called before there is a second thread; a refusal changes nothing.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 1);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE_BYTES);
     }
 }
 

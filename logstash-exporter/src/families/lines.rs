@@ -2,6 +2,8 @@
 
 use common::exposition::FamilyOut;
 
+use crate::api::Window;
+
 const WHICH: [&str; 2] = ["hostname", "instance_name"];
 
 /// The most labels a series has, with those that say which Logstash.
@@ -31,14 +33,32 @@ impl<'o, 's, 'i> Lines<'o, 's, 'i> {
         self.which = [hostname, instance_name];
     }
 
-    /// Writes a series; `values` follow the row's labels.
-    pub(super) fn push(&mut self, values: &[&str], value: f64) {
+    /// The values of all labels, in the order of the keys; `values` follow the row's labels.
+    fn all<'v>(&self, values: &[&'v str]) -> [&'v str; MOST]
+    where
+        'i: 'v,
+    {
         let mut all = [""; MOST];
         for (slot, place) in all.iter_mut().zip(&self.places) {
             let which = place.checked_sub(self.n_own).and_then(|place| self.which.get(place));
             *slot = which.or_else(|| values.get(*place)).copied().unwrap_or_default();
         }
+        all
+    }
+
+    /// Writes a series; `values` follow the row's labels.
+    pub(super) fn push(&mut self, values: &[&str], value: f64) {
+        let all = self.all(values);
         self.out.sample(&self.keys, all.get(..self.keys.len()).unwrap_or_default(), value);
+    }
+
+    /// Writes a series for each window that has a value; `values` follow the row's labels but for `window`, which has to
+    /// be the last of them, and of all keys.
+    pub(super) fn push_windows(&mut self, values: &[&str], value: impl Fn(Window) -> Option<f64>) {
+        debug_assert_eq!(self.keys.last(), Some(&"window"));
+        let mut all = self.all(values);
+        let windows = Window::ALL.into_iter().filter_map(|window| Some((window.as_str(), value(window)?)));
+        self.out.samples(&self.keys, all.get_mut(..self.keys.len()).unwrap_or_default(), windows);
     }
 
     /// Writes a series when there is a value.

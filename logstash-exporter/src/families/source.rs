@@ -107,9 +107,7 @@ impl Source {
                 lines.push_some(&[], stats.and_then(|stats| stats.window(*flow, *window)));
             }
             Self::StatsWindows(flow) => {
-                for window in Window::ALL {
-                    lines.push_some(&[window.as_str()], stats.and_then(|stats| stats.window(*flow, window)));
-                }
+                lines.push_windows(&[], |window| stats.and_then(|stats| stats.window(*flow, window)));
             }
             Self::Pipeline(number, convert) => {
                 for pipeline in pipelines(from) {
@@ -128,19 +126,15 @@ impl Source {
             }
             Self::PipelineWindows(flow, convert) => {
                 for pipeline in pipelines(from) {
-                    for window in Window::ALL {
-                        let value = pipeline.record.window(*flow, window).and_then(convert);
-                        lines.push_some(&[&pipeline.id, window.as_str()], value);
-                    }
+                    lines.push_windows(&[&pipeline.id], |window| {
+                        pipeline.record.window(*flow, window).and_then(convert)
+                    });
                 }
             }
             Self::PipelineQuantiles(median, ninety) => {
                 for pipeline in pipelines(from) {
                     for (quantile, flow) in [("0.5", median), ("0.9", ninety)] {
-                        for window in Window::ALL {
-                            let value = pipeline.record.window(*flow, window);
-                            lines.push_some(&[&pipeline.id, quantile, window.as_str()], value);
-                        }
+                        lines.push_windows(&[&pipeline.id, quantile], |window| pipeline.record.window(*flow, window));
                     }
                 }
             }
@@ -171,11 +165,8 @@ impl Source {
                 }
             }),
             Self::PluginWindows(flow, convert) => for_each_plugin(from, |pipeline, plugin| {
-                for window in Window::ALL {
-                    let Some(value) = pipeline.plugins.window(plugin, *flow, window) else { continue };
-                    let values = [&*pipeline.id, &plugin.name, &plugin.id, plugin.kind.as_str(), window.as_str()];
-                    lines.push_some(&values, convert(value));
-                }
+                let values = [&*pipeline.id, &plugin.name, &plugin.id, plugin.kind.as_str()];
+                lines.push_windows(&values, |window| pipeline.plugins.window(plugin, *flow, window).and_then(convert));
             }),
             Self::Custom(_, custom) => custom(from, lines),
         }

@@ -3,7 +3,8 @@
 //! * Formats: text 0.0.4 (<https://prometheus.io/docs/instrumenting/exposition_formats/>) and OpenMetrics 1.0
 //!   (<https://prometheus.io/docs/specs/om/open_metrics_spec/>).
 //! * A collector writes into a [`Page`] of its own; [`Merge`] joins the pages of one scrape.
-//! * This module and its children are the only place that knows how a sample looks.
+//! * This crate is the only place that knows how a sample looks. It is one of its own because it is compiled for speed, and
+//!   the rest of what the programs share for size.
 //! * Cost: a sample is written once, into the buffer of its family; nothing is allocated once the buffers have grown.
 
 mod families;

@@ -3,6 +3,7 @@
 //! For documents of which a page would be many times the size: the text of a family goes on to the body in chunks, so
 //! that no more than a chunk is held.
 
+use super::labels;
 use super::merge::{Format, push_openmetrics_header};
 use super::number::push_number;
 use super::page::{Desc, Family, Span, push_series};
@@ -49,10 +50,47 @@ impl FamilyOut<'_> {
         }
         let mut span = Span { start: self.family.text.len(), ..Span::default() };
         span.block = push_series(&mut self.family.text, &self.family.name, "", keys, values, None);
+        self.close(span, value);
+    }
+
+    /// Writes samples that differ in the value of their last label alone, which `last` gives with each number; `values`
+    /// are those of all labels, the last one being anything.
+    pub fn samples<'v>(
+        &mut self,
+        keys: &[&'static str],
+        values: &mut [&'v str],
+        last: impl IntoIterator<Item = (&'v str, f64)>,
+    ) {
+        // Length of the text before the last value, in the line written last; a line refused as a double looks the same.
+        let mut head = None;
+        for (word, value) in last {
+            if let Some(length) = head {
+                let (start, from) = (self.family.text.len(), self.family.last.start);
+                self.family.text.extend_from_within(from..from + length);
+                labels::push_value(&mut self.family.text, word.as_bytes());
+                self.family.text.push(b'"');
+                let block = (start + self.family.name.len() + 1, self.family.text.len());
+                self.family.text.push(b'}');
+                self.close(Span { start, block, ..Span::default() }, value);
+                continue;
+            }
+            if let Some(slot) = values.last_mut() {
+                *slot = word;
+            }
+            self.sample(keys, values, value);
+            let line = self.family.last;
+            // Inside a value no quote stands behind anything but a backslash.
+            let opens = line.block(&self.family.text).windows(2).rposition(|pair| pair == b"=\"");
+            head = opens.map(|at| line.block.0 + at + 2 - line.start);
+        }
+    }
+
+    /// Ends the line that begins at `span.start` with its number.
+    fn close(&mut self, span: Span, value: f64) {
         self.family.text.push(b' ');
         push_number(&mut self.family.text, value);
         self.family.text.push(b'\n');
-        if let Err(block) = self.family.close(span, (self.keys.1, keys.len())) {
+        if let Err(block) = self.family.close(span, (self.keys.1, self.keys.0.len())) {
             self.refused.push(format!("{}{{{block}}}", self.family.name));
         }
         if self.family.text.len() >= CHUNK_BYTES && !self.family.unsorted {
@@ -107,8 +145,8 @@ pub(super) fn write_family(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Merge, Page};
     use super::*;
+    use crate::{Merge, Page};
 
     /// Families of `x{n}` and `n` series each, in order or not.
     struct Numbers(Vec<(&'static str, Vec<u32>)>);
@@ -157,6 +195,51 @@ mod tests {
         let (got, ..) = text(numbers, &page, Format::OpenMetrics);
         assert!(got.starts_with("# HELP a Numbers.\n# TYPE a counter\na_total{n=\"000001\"} 1\n"), "{got}");
         assert!(got.ends_with("# TYPE f unknown\nf{n=\"000004\"} 4\n# EOF\n"), "{got}");
+    }
+
+    /// One family of windows, by one sample or by many.
+    struct Windows(bool, Vec<(&'static str, Vec<&'static str>)>);
+
+    impl Families for Windows {
+        fn count(&self) -> usize {
+            1
+        }
+
+        fn desc(&self, _: usize) -> Desc<'_> {
+            Desc::gauge("w", "W.", &[])
+        }
+
+        fn write(&self, _: usize, out: &mut FamilyOut<'_>) {
+            for (id, windows) in &self.1 {
+                let keys = &["id", "window"];
+                if self.0 {
+                    out.samples(keys, &mut [id, ""], windows.iter().map(|window| (*window, 1.0)));
+                } else {
+                    windows.iter().for_each(|window| out.sample(keys, &[*id, window], 1.0));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn many_at_once_are_as_one_by_one() {
+        let ids = [
+            ("a=\"", vec!["1", "2", "2", "3"]),
+            ("b\\\n", vec!["\"=\"", "x"]),
+            ("b\\\n", vec!["\"=\"", "y"]),
+            ("c", vec![]),
+            ("a", vec!["late"]),
+        ];
+        let of = |many| {
+            let (mut out, page) = (Vec::new(), Page::default());
+            let windows = Windows(many, ids.to_vec());
+            let refused = Merge::default().write_with(&[&page], &windows, Format::Text, &mut |piece| {
+                out.extend_from_slice(piece);
+            });
+            (String::from_utf8(out).unwrap(), refused)
+        };
+        assert_eq!(of(true), of(false));
+        assert_eq!(of(true).1.len(), 2, "{:?}", of(true));
     }
 
     #[test]

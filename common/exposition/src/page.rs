@@ -105,7 +105,7 @@ pub(super) struct Family {
     pub(super) text: Vec<u8>,
     /// Address and length of the keys that every sample so far came with; `None` once they differed.
     keys: Option<(usize, usize)>,
-    last: Span,
+    pub(super) last: Span,
     pub(super) unsorted: bool,
     /// Series of several lines (summaries and histograms) note where each stands; plain samples are one line each.
     spans: Vec<Span>,

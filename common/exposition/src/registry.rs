@@ -95,8 +95,8 @@ impl<'t> Own<'t> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Format, Merge};
     use super::*;
+    use crate::{Format, Merge};
     use prometheus_client::metrics::counter::Counter;
     use prometheus_client::metrics::family::Family;
     use prometheus_client::metrics::gauge::Gauge;
