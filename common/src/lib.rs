@@ -26,6 +26,8 @@ mod memory;
 pub mod negotiate;
 pub mod process;
 pub mod query;
+#[doc(hidden)]
+pub mod readme;
 pub mod render;
 pub mod scrape;
 pub mod source;
