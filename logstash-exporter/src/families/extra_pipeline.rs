@@ -268,7 +268,9 @@ pub(super) static ROWS: &[Row] = &[
         Custom(&["path", "pipeline", "storage_policy"], |from, lines| {
             for_each_pipeline(from, |id, node, stats| {
                 let path = node.map_or("", |pipeline| pipeline.record.text(NodePipelineText::DlqPath));
-                let policy = stats.map_or("", |pipeline| pipeline.record.text(PipelineText::StoragePolicy));
+                // Without the figures there would be another series, with another policy, for one scrape.
+                let Some(stats) = stats else { return };
+                let policy = stats.record.text(PipelineText::StoragePolicy);
                 if !path.is_empty() || !policy.is_empty() {
                     lines.push(&[path, id, policy], 1.0);
                 }
