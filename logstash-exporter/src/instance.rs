@@ -318,7 +318,7 @@ impl Target {
         let fetched = self.upstream.get(&format!("{}{path}", self.prefix), deadline).await;
         let status = fetched.as_ref().ok().map(|fetched| fetched.status);
         let body = match fetched {
-            Ok(fetched) if fetched.status == StatusCode::OK => Ok(fetched.body),
+            Ok(fetched) if fetched.status == StatusCode::OK => Ok(api::mended(fetched.body)),
             Ok(fetched) => {
                 let what = format!("GET {path}: expected HTTP status 200, found {}", fetched.status);
                 Err((Reason::HttpStatus, what))
