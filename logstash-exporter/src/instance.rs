@@ -2,9 +2,9 @@
 //!
 //! * Every scrape asks for `/`, `/_node/stats` and `/_health_report`, and for the hot threads where that was switched on: one
 //!   request each, at the same time, over kept connections.
-//! * `/_node` and `/_node/plugins` change with a restart, which shows in the ephemeral id (of `/`, or of the statistics
-//!   where `/` failed), and the first also when a pipeline
-//!   is loaded anew, which shows in the pipelines' ids: they are asked again then and not before.
+//! * `/_node` and `/_node/plugins` change with a restart, which shows in the ephemeral id (of `/`, or of the statistics where
+//!   `/` failed), and the first also when a pipeline is loaded anew, which shows in the pipelines' ids: they are asked again
+//!   then and not before.
 //! * A Logstash without a health report (before 8.16) is asked for one once per restart, and is not ill.
 //! * Differs from the Go exporter: an answer counts when its status is 200, whatever its body holds otherwise.
 
