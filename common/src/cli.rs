@@ -4,8 +4,9 @@
 //! may be typed once, `@file` stands for the lines of a file, and a mistake is one line on standard error that ends
 //! with `try --help`, exit status 1.
 //!
-//! As with older Go programs, one dash is enough before a name of more than one letter: `-config x`, `-version`. A flag
-//! that was not typed may have its value in an environment variable.
+//! As with older Go programs, one dash is enough before a name of more than one letter: `-config x`, `-version`, and a
+//! switch may have its state joined to it: `-watch=false`. A flag that was not typed may have its value in an environment
+//! variable.
 
 mod dashes;
 
@@ -259,7 +260,10 @@ fn in_our_words(e: &clap::Error) -> ConfigError {
         ErrorKind::UnknownArgument => format!("unexpected {arg}"),
         ErrorKind::ArgumentConflict => format!("flag '{}' cannot be repeated", flag.trim_start_matches('-')),
         ErrorKind::TooManyValues => {
-            format!("{flag}: unexpected {}: a switch takes no value", text(ContextKind::InvalidValue))
+            format!(
+                "{flag}: expected true, false or nothing behind a switch, found {:?}",
+                text(ContextKind::InvalidValue)
+            )
         }
         ErrorKind::InvalidValue | ErrorKind::WrongNumberOfValues | ErrorKind::TooFewValues => {
             format!("expected argument for flag '{flag}'")
@@ -322,7 +326,10 @@ mod tests {
         refused(&["--collector.a", "--collector.a"], "flag 'collector.a' cannot be repeated");
         refused(&["--collector.a", "--no-collector.a"], "flag 'collector.a' cannot be repeated");
         refused(&["--wait", "1s", "--wait", "2s"], "flag 'wait' cannot be repeated");
-        refused(&["--collector.a=true"], "--collector.a: unexpected true: a switch takes no value");
+        let want = "expected true, false or nothing behind a switch, found";
+        refused(&["--collector.a=on"], &format!("--collector.a: {want} \"on\""));
+        refused(&["-no-collector.a=true"], &format!("--no-collector.a: {want} \"true\""));
+        refused(&["--collector.a=true", "--collector.a=false"], "flag 'collector.a' cannot be repeated");
         refused(&["--wait"], "expected argument for flag '--wait'");
         refused(&["--wait=soon"], "--wait: expected a duration such as 5s, 250ms or 1m30s, found \"soon\"");
         refused(
@@ -340,6 +347,15 @@ mod tests {
         assert!(run(&["-help"]).unwrap_err().contains("--wait"));
         refused(&["-wait", "soon"], "--wait: expected a duration such as 5s, 250ms or 1m30s, found \"soon\"");
         refused(&["-wai=1s"], "unknown short flag '-w'");
+    }
+
+    #[test]
+    fn a_switch_with_its_state() {
+        let (args, _) = run(&["--collector.a=false", "-watch=true"]).unwrap();
+        assert!(!args.on("collector.a") && args.given("collector.a") && args.on("watch"));
+        let (args, _) = run_in(&[("WATCH", "true")], &["-watch=0"]).unwrap();
+        assert!(!args.on("watch") && args.given("watch"));
+        assert_eq!(run(&["-version=true"]).unwrap_err(), "version");
     }
 
     #[test]

@@ -5,8 +5,9 @@
 //! * Units: those of the API; times are seconds since 1970.
 //! * Absent when: a member is not there, null, the word `NaN`, or not of the type it should be. The last is counted as
 //!   malformed and costs that member alone, whatever stands there instead.
-//! * Fails when: the bytes are no UTF-8 or no JSON object, or a key has an escape that stands for no character. Members
-//!   nobody asked for are skipped, whatever they hold and however deep they nest.
+//! * Fails when: the bytes are no UTF-8 or no JSON object, or a key has an escape that stands for no character;
+//!   [`mended`] sees to it that odd text is none of these. Members nobody asked for are skipped, whatever they hold and
+//!   however deep they nest.
 //! * Strings are borrowed from the answer's bytes unless they hold escapes.
 //! * Differs from the Go exporter: there one unexpected type costs the whole answer, and absent reads as 0.
 
@@ -14,6 +15,7 @@ mod health_report;
 mod hot_threads;
 mod installed;
 mod leaf;
+mod mend;
 mod node;
 mod node_stats;
 mod pipeline;
@@ -71,6 +73,11 @@ impl fmt::Display for BadDocument {
 }
 
 impl std::error::Error for BadDocument {}
+
+/// The body of an answer with U+FFFD in the place of what is no text.
+pub fn mended(body: Vec<u8>) -> Vec<u8> {
+    mend::mended(body)
+}
 
 /// Reads the answer to `GET /`.
 pub fn parse_root(body: &[u8]) -> Result<Parsed<Root<'_>>, BadDocument> {

@@ -192,15 +192,19 @@ impl Source for Exporter {
                 visits.push((Arc::clone(one), one.visit(deadline).await));
             } else {
                 let mut tasks = JoinSet::new();
-                for logstash in instances {
+                for (at, logstash) in instances.into_iter().enumerate() {
                     tasks.spawn(async move {
                         let visit = logstash.visit(deadline).await;
-                        (logstash, visit)
+                        (at, logstash, visit)
                     });
                 }
+                let mut done = Vec::with_capacity(tasks.len());
                 while let Some(visit) = tasks.join_next().await {
-                    visits.extend(visit.map_err(|e| tracing::error!(err = %e, "an instance could not be asked")).ok());
+                    done.extend(visit.map_err(|e| tracing::error!(err = %e, "an instance could not be asked")).ok());
                 }
+                // The page has the order of the file, not that in which the answers happened to come.
+                done.sort_by_key(|(at, ..)| *at);
+                visits.extend(done.into_iter().map(|(_, logstash, visit)| (logstash, visit)));
             }
             let mut outcome = self.page_beside(visits, &asked, &own, true).await?;
             if let Outcome::Outdated(mut visits, outdated) = outcome {

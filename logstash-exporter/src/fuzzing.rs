@@ -62,6 +62,15 @@ pub static PARSERS: &[Parser] = &[
         br#"{"hot_threads":{"threads":[{"name":"a","percent_of_cpu_time":2.5,"state":"runnable","traces":[]},{"name":"a"}]}}"#,
     ),
     Parser::new(
+        "mending",
+        |bytes| {
+            let mended = api::mended(bytes.to_vec());
+            assert!(!mended.starts_with(b"{") || std::str::from_utf8(&mended).is_ok(), "{}", bytes.escape_ascii());
+            eat(mended);
+        },
+        b"{\"a\xff\":\"\\ud83e\\udd80\\ud83e\"}",
+    ),
+    Parser::new(
         "time",
         |bytes| eat(std::str::from_utf8(bytes).map(api::parse_time)),
         b"2026-06-16T09:25:11.004118207+02:30",

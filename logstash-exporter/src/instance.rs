@@ -2,8 +2,9 @@
 //!
 //! * Every scrape asks for `/`, `/_node/stats` and `/_health_report`, and for the hot threads where that was switched on: one
 //!   request each, at the same time, over kept connections.
-//! * `/_node` and `/_node/plugins` change with a restart, which shows in the ephemeral id, and the first also when a pipeline
-//!   is loaded anew, which shows in the pipelines' ids: they are asked again then and not before.
+//! * `/_node` and `/_node/plugins` change with a restart, which shows in the ephemeral id (of `/`, or of the statistics where
+//!   `/` failed), and the first also when a pipeline is loaded anew, which shows in the pipelines' ids: they are asked again
+//!   then and not before.
 //! * A Logstash without a health report (before 8.16) is asked for one once per restart, and is not ill.
 //! * Differs from the Go exporter: an answer counts when its status is 200, whatever its body holds otherwise.
 
@@ -200,9 +201,8 @@ impl Logstash {
 
     /// Decides what is still true of what was remembered, and asks again for what is not.
     async fn settle(&self, visit: &mut Visit, deadline: Instant) {
-        let root = visit.root.body.as_deref().ok().and_then(|body| api::parse_root(body).ok());
-        // Without its id nothing remembered can be trusted to be of this Logstash.
-        let Some(ephemeral_id) = root.map(|root| root.document.text(RootText::EphemeralId).to_owned()) else { return };
+        // Every answer begins with what `/` says. Without its id nothing remembered can be trusted to be of this Logstash.
+        let Some(ephemeral_id) = [&visit.root, &visit.stats].into_iter().find_map(Asked::ephemeral_id) else { return };
         if visit.node.is_none() {
             let memory = self.memory();
             if memory.ephemeral_id == ephemeral_id {
@@ -268,8 +268,7 @@ impl Logstash {
                 continue;
             };
             let asked = target.ask("root", "/", deadline.min(Instant::now() + PORT_PATIENCE)).await;
-            let root = asked.body.as_deref().ok().and_then(|body| api::parse_root(body).ok());
-            if root.is_some_and(|root| !root.document.text(RootText::EphemeralId).is_empty()) {
+            if asked.ephemeral_id().is_some() {
                 tracing::info!(url = text, "found Logstash");
                 let target = Arc::new(target);
                 *self.target.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&target);
@@ -318,7 +317,7 @@ impl Target {
         let fetched = self.upstream.get(&format!("{}{path}", self.prefix), deadline).await;
         let status = fetched.as_ref().ok().map(|fetched| fetched.status);
         let body = match fetched {
-            Ok(fetched) if fetched.status == StatusCode::OK => Ok(fetched.body),
+            Ok(fetched) if fetched.status == StatusCode::OK => Ok(api::mended(fetched.body)),
             Ok(fetched) => {
                 let what = format!("GET {path}: expected HTTP status 200, found {}", fetched.status);
                 Err((Reason::HttpStatus, what))
@@ -327,6 +326,14 @@ impl Target {
             Err(failure) => Err((failure.kind.into(), format!("GET {path}: {failure}"))),
         };
         Asked { endpoint, path, body, status, took: started.elapsed() }
+    }
+}
+
+impl Asked {
+    /// The id of the process that answered; no other program has one.
+    fn ephemeral_id(&self) -> Option<String> {
+        let root = api::parse_root(self.body.as_deref().ok()?).ok()?;
+        Some(root.document.text(RootText::EphemeralId).to_owned()).filter(|id| !id.is_empty())
     }
 }
 

@@ -1,11 +1,13 @@
-//! One dash before a whole name, as older Go programs write their flags: `-config x`, `-scrape_uri=x`, `-version`.
+//! Flags as older Go programs write them: `-config x`, `-scrape_uri=x`, `-version`, `-watch=false`.
 //!
-//! Only the word of a known flag of more than one letter gets its second dash. The value of a flag, everything behind
-//! `--`, and words that nobody knows stay as they are; clap says what it thinks of them.
+//! Only the word of a known flag of more than one letter gets its second dash, and only a switch loses its `=true` or
+//! becomes `--no-`. The value of a flag, everything behind `--`, and words that nobody knows stay as they are; clap says
+//! what it thinks of them.
 
-use crate::flags::{Flag, Takes};
+use crate::flags::{Flag, Takes, parse_switch};
 
-/// The words of a command line, the first of them the program's name, with two dashes before each known flag.
+/// The words of a command line, the first of them the program's name, with two dashes before each known flag, and with
+/// switches in our spelling.
 pub(super) fn doubled(line: Vec<String>, flags: &[&'static Flag]) -> Vec<String> {
     let (mut value_follows, mut only_positional) = (false, false);
     let double = |(at, word): (usize, String)| {
@@ -13,10 +15,13 @@ pub(super) fn doubled(line: Vec<String>, flags: &[&'static Flag]) -> Vec<String>
             return word;
         }
         only_positional = word == "--";
-        let Some((dashes, name, has_value)) = parts(&word) else { return word };
+        let Some((dashes, name, value)) = parts(&word) else { return word };
         match takes_value(name, flags) {
             Some(takes) if dashes == 2 || name.chars().nth(1).is_some() => {
-                value_follows = takes && !has_value;
+                value_follows = takes && value.is_none();
+                if let Some(word) = value.filter(|_| !takes).and_then(|value| switched(name, value, flags)) {
+                    return word;
+                }
                 if dashes == 1 { format!("-{word}") } else { word }
             }
             _ => word,
@@ -25,14 +30,26 @@ pub(super) fn doubled(line: Vec<String>, flags: &[&'static Flag]) -> Vec<String>
     line.into_iter().enumerate().map(double).collect()
 }
 
-/// How many dashes, the name behind them, and whether a value is joined to it; `None` when the word is no flag.
-fn parts(word: &str) -> Option<(usize, &str, bool)> {
+/// How many dashes, the name behind them, and the value joined to it; `None` when the word is no flag.
+fn parts(word: &str) -> Option<(usize, &str, Option<&str>)> {
     let (dashes, rest) = match word.strip_prefix("--") {
         Some(rest) => (2, rest),
         None => (1, word.strip_prefix('-')?),
     };
-    let (name, has_value) = rest.split_once('=').map_or((rest, false), |(name, _)| (name, true));
-    (!name.is_empty()).then_some((dashes, name, has_value))
+    let (name, value) = rest.split_once('=').map_or((rest, None), |(name, value)| (name, Some(value)));
+    (!name.is_empty()).then_some((dashes, name, value))
+}
+
+/// A switch with its state joined to it, in our spelling; `None` for anything but a state, or where `no-` has said it
+/// already.
+fn switched(name: &str, state: &str, flags: &[&'static Flag]) -> Option<String> {
+    let is_switch = flags.iter().any(|flag| flag.name == name);
+    match (parse_switch(state)?, is_switch) {
+        (true, true) => Some(format!("--{name}")),
+        (false, true) => Some(format!("--no-{name}")),
+        (true, false) if !name.starts_with("no-") => Some(format!("--{name}")),
+        _ => None,
+    }
 }
 
 /// Whether the flag of that name takes a value; `None` when there is no such flag.
@@ -72,6 +89,20 @@ mod tests {
         check("-no-watch", "--no-watch");
         check("-help", "--help");
         check("-version -help-long", "--version --help-long");
+    }
+
+    #[test]
+    fn switches_with_their_state() {
+        check("-watch=true --watch=TRUE --watch=1", "--watch --watch --watch");
+        check("-watch=false --watch=0", "--no-watch --no-watch");
+        check("-version=true --help=true", "--version --help");
+        for line in ["--watch=", "--watch=yes", "--no-watch=true", "--config=true", "--x=false", "--config -watch=true"]
+        {
+            check(line, line);
+        }
+        check("-version=false -no-watch=false", "--version=false --no-watch=false");
+        check("-config -- -watch=false", "--config -- --no-watch");
+        check("-- -watch=false", "-- -watch=false");
     }
 
     #[test]

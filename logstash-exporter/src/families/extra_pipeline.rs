@@ -266,9 +266,14 @@ pub(super) static ROWS: &[Row] = &[
         "logstash_pipeline_dead_letter_queue_info",
         "Where the dead letter queue is kept, and what it drops when it is full.",
         Custom(&["path", "pipeline", "storage_policy"], |from, lines| {
+            // With half of what it says there would be another series, under other labels, for one scrape.
+            if from.node.is_none() {
+                return;
+            }
             for_each_pipeline(from, |id, node, stats| {
+                let Some(stats) = stats else { return };
                 let path = node.map_or("", |pipeline| pipeline.record.text(NodePipelineText::DlqPath));
-                let policy = stats.map_or("", |pipeline| pipeline.record.text(PipelineText::StoragePolicy));
+                let policy = stats.record.text(PipelineText::StoragePolicy);
                 if !path.is_empty() || !policy.is_empty() {
                     lines.push(&[path, id, policy], 1.0);
                 }

@@ -1,12 +1,12 @@
 //! What holds for every page and for the table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::exposition::{is_metric_name, parse_text};
 use logstash_exporter::api::{self, Window};
 use logstash_exporter::families::{Instance, ROWS, Set, Wanted};
 
-use super::{ALL, answers, folders, page, read};
+use super::{ALL, Answers, answers, folders, page, read};
 
 #[test]
 fn rows_are_well_formed() {
@@ -52,6 +52,27 @@ fn every_row_is_shown() {
     }
     let missing: Vec<&str> = ROWS.iter().map(|row| row.name).filter(|name| !shown.contains_key(*name)).collect();
     assert_eq!(missing, ["logstash_exporter_endpoint_duration_seconds", "logstash_exporter_endpoint_up"]);
+}
+
+/// What an answer alone knew is gone without it, and nothing else is there under other labels.
+#[test]
+fn a_missing_answer_makes_no_new_series() {
+    let series = |answers: &Answers| -> BTreeSet<String> {
+        let page = page(vec![read("x", answers).unwrap().instance], ALL);
+        let lines = page.lines().filter(|line| !line.starts_with('#'));
+        lines.filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned())).collect()
+    };
+    for folder in folders() {
+        let all = answers(&folder);
+        let well = series(&all);
+        for missing in all.keys() {
+            let mut answers = all.clone();
+            answers.remove(missing);
+            let got = series(&answers);
+            let new: Vec<&String> = got.difference(&well).collect();
+            assert!(new.is_empty() && got.len() < well.len(), "{folder} without {missing}: {new:#?}");
+        }
+    }
 }
 
 /// The fixtures hold nothing malformed; one plugin of `9.2-odd` is there twice.
