@@ -24,6 +24,7 @@ use hyper::header::CONTENT_TYPE;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::config::Settings;
+use crate::durations::Durations;
 use crate::families::{Snapshot, Wanted};
 use crate::instance::{Logstash, Questions, Report, Visit};
 
@@ -42,6 +43,7 @@ pub struct Exporter {
     wanted: Wanted,
     questions: Questions,
     pages: Mutex<(Renderer, Page)>,
+    durations: Mutex<Durations>,
 }
 
 struct File {
@@ -69,7 +71,14 @@ impl Exporter {
     /// For the one instance that the flags describe.
     pub fn of_one(instance: Arc<Logstash>, wanted: Wanted, questions: Questions) -> Self {
         let current = Current { settings: None, instances: vec![instance] };
-        Self { file: None, current: Mutex::new(current), wanted, questions, pages: Mutex::default() }
+        Self {
+            file: None,
+            current: Mutex::new(current),
+            wanted,
+            questions,
+            pages: Mutex::default(),
+            durations: Mutex::default(),
+        }
     }
 
     /// For those of a configuration file; `web` is the web face made from it.
@@ -86,7 +95,14 @@ impl Exporter {
         let instances = instances(&settings, &[], questions)?;
         let current = Current { settings: Some(settings), instances };
         let file = Some(File { watched, web });
-        Ok(Self { file, current: Mutex::new(current), wanted, questions, pages: Mutex::default() })
+        Ok(Self {
+            file,
+            current: Mutex::new(current),
+            wanted,
+            questions,
+            pages: Mutex::default(),
+            durations: Mutex::default(),
+        })
     }
 
     fn current(&self) -> MutexGuard<'_, Current> {
@@ -151,6 +167,13 @@ impl Exporter {
         }
         if let Some(file) = &self.file {
             file.watched.encode("logstash_exporter", page);
+        }
+        if self.wanted.legacy {
+            let mut durations = self.durations.lock().unwrap_or_else(PoisonError::into_inner);
+            for (collector, is_good, seconds) in visits.iter().flat_map(|(_, visit)| visit.durations()) {
+                durations.observe(collector, is_good, seconds);
+            }
+            durations.encode(page);
         }
         own.encode(page);
         page.finish();

@@ -338,6 +338,12 @@ impl Asked {
 }
 
 impl Visit {
+    /// What the exporter of 2018 counts: collector, whether it went well, seconds.
+    pub fn durations(&self) -> [(&'static str, bool, f64); 2] {
+        let of = |collector, asked: &Asked| (collector, asked.body.is_ok(), asked.took.as_secs_f64());
+        [of("info", &self.root), of("node", &self.stats)]
+    }
+
     /// Bytes there are to read.
     pub fn bytes(&self) -> usize {
         let further = [&self.health, &self.hot_threads].into_iter().flatten().chain(self.node.as_deref());

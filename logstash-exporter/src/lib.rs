@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod config;
+pub mod durations;
 pub mod exporter;
 pub mod families;
 #[doc(hidden)]

@@ -142,6 +142,7 @@ fn optional_sets() {
     for (page, name) in [
         (&legacy, "logstash_node_jvm_threads_count"),
         (&legacy, "logstash_info_os"),
+        (&legacy, "logstash_exporter_scrape_duration_seconds"),
         (&threads, "logstash_hot_threads"),
     ] {
         assert!(page.family(name).is_some() && plain.family(name).is_none(), "{name}");
