@@ -37,7 +37,7 @@ fn parts(word: &str) -> Option<(usize, &str, bool)> {
 
 /// Whether the flag of that name takes a value; `None` when there is no such flag.
 fn takes_value(name: &str, flags: &[&'static Flag]) -> Option<bool> {
-    if ["help", "help-long", "version"].contains(&name) {
+    if ["help", "help-long", "help-man", "version"].contains(&name) {
         return Some(false);
     }
     let of = |name: &str| flags.iter().find(|flag| flag.name == name).map(|flag| flag.takes);
