@@ -4,8 +4,11 @@ use exporter_tests::httpd::{Httpd, Mpm, Options};
 use exporter_tests::page::metric;
 use exporter_tests::running::Running;
 
-/// A family, and each label that a panel selects or shows, with the values it selects; any value where it names none.
-const DRAWN: [(&str, &[(&str, &[&str])]); 19] = [
+/// A label that a panel selects or shows, and the values it selects; none where it takes all.
+type Label = (&'static str, &'static [&'static str]);
+
+/// The families and their labels.
+const DRAWN: [(&str, &[Label]); 19] = [
     ("apache_accesses_total", &[]),
     ("apache_connections", &[("state", &["closing", "keepalive", "total", "writing"])]),
     ("apache_cpu_time_ms_total", &[("type", &["system", "user"])]),
