@@ -1,6 +1,6 @@
 //! What stands behind the web face: something that answers scrapes, and how it is asked.
 //!
-//! Node-exporter reads its kernel on a thread ([`Turns`](crate::scrape::Turns)); the exporters that ask another program
+//! Node-exporter reads its kernel on a thread ([`Turns`](crate::turns::Turns)); the exporters that ask another program
 //! over the network await its answer on the runtime. The web face cannot tell which it serves.
 
 use std::pin::Pin;

@@ -127,6 +127,11 @@ impl Running {
         self.child.ask_to_stop();
     }
 
+    /// Sends SIGQUIT and returns at once.
+    pub fn quit(&self) {
+        self.child.quit();
+    }
+
     /// Sends SIGHUP and returns at once.
     pub fn hang_up(&self) {
         self.child.hang_up();

@@ -308,3 +308,11 @@ fn a_hang_up_does_not_end_it() {
     let (status, log) = exporter.terminate();
     assert!(status.success(), "{status}\n{log}");
 }
+
+#[test]
+fn a_quit_ends_it_in_order() {
+    let (_upstream, exporter) = beside_a_script(&[]);
+    exporter.quit();
+    let (status, log) = exporter.wait();
+    assert!(status.success(), "{status}\n{log}");
+}
