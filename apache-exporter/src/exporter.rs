@@ -17,7 +17,9 @@ use common::render::Renderer;
 use common::source::{Answer, Answering, Asked, Endpoint, Own, Refusal, Source, Standing};
 use common::upstream::{Pem, TlsOptions, Url};
 use hyper::StatusCode;
-use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{
+    AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING, USER_AGENT,
+};
 
 use crate::httpd::Httpd;
 use crate::metrics::Groups;
@@ -194,6 +196,10 @@ fn headers(given: &[String]) -> Result<HeaderMap, String> {
         });
         // The value may be a secret.
         let (name, mut value) = parts.ok_or("expected Name=value with a name and a value that HTTP allows")?;
+        // They tell of a body, which a request of ours has not; the Go exporter leaves them out as well.
+        if [CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING].contains(&name) {
+            continue;
+        }
         value.set_sensitive(name == AUTHORIZATION);
         headers.append(name, value);
     }
@@ -238,11 +244,13 @@ mod tests {
 
     #[test]
     fn headers_are_as_given_but_for_our_name() {
-        let headers = headers(&["User-Agent=me".to_owned(), "X-Key=a=b".to_owned(), "x-key = c ".to_owned()]).unwrap();
+        let given = ["User-Agent=me", "X-Key=a=b", "x-key = c ", "Content-Length=5", "transfer-encoding=chunked"];
+        let headers = headers(&given.map(str::to_owned)).unwrap();
         assert_eq!(
             headers.get(USER_AGENT).unwrap(),
             &concat!("Prometheus-Apache-Exporter/", env!("CARGO_PKG_VERSION"))
         );
         assert_eq!(headers.get_all("x-key").iter().collect::<Vec<_>>(), ["a=b", "c"]);
+        assert_eq!(headers.keys_len(), 2);
     }
 }

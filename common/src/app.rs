@@ -315,6 +315,8 @@ fn serve(
     let router = router(service);
     let served = runtime.block_on(async {
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        // Unhandled it would end the program with a memory dump; some of the Go exporters stop in order as well.
+        let mut quit = signal(SignalKind::quit())?;
         let mut hangup = signal(SignalKind::hangup())?;
         let source = Arc::clone(&service.source);
         tokio::spawn(async move {
@@ -325,7 +327,7 @@ fn serve(
             }
         });
         let stop = async move {
-            tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+            tokio::select! { _ = term.recv() => {}, _ = int.recv() => {}, _ = quit.recv() => {} }
             tracing::info!("Stopping: running scrapes are finished first");
         };
         memory::settle();

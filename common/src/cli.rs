@@ -89,6 +89,7 @@ fn command(program: &'static str, about: &'static str, groups: &[Group<'static>]
         .term_width(120)
         .arg(Arg::new("help").short('h').long("help").action(ArgAction::HelpShort).help("Show the flags."))
         .arg(Arg::new("help-long").long("help-long").action(ArgAction::HelpShort).hide(true))
+        .arg(Arg::new("help-man").long("help-man").action(ArgAction::HelpShort).hide(true))
         .arg(Arg::new("version").long("version").action(ArgAction::SetTrue).help("Show which build this is."));
     for group in groups {
         for flag in &group.flags {
@@ -386,7 +387,7 @@ mod tests {
     #[test]
     fn help_and_version_come_first() {
         assert_eq!(run(&["--version"]).unwrap_err(), "version");
-        for word in ["-h", "--help", "--help-long"] {
+        for word in ["-h", "--help", "--help-long", "--help-man"] {
             let help = run(&[word]).unwrap_err();
             assert!(help.contains("--collector.a.exclude") && !help.contains("--collector.a.ignored"), "{help}");
             assert!(help.contains("[default: 5s]") && help.contains("All:"), "{help}");

@@ -1,6 +1,7 @@
-//! gzip for a body that is made piece by piece, with a compressor that is kept between answers.
+//! gzip for a body that is made piece by piece, with a compressor that is kept between answers; and the way back, for
+//! upstreams that compress without being asked to.
 
-use flate2::{Compress, Compression, FlushCompress, Status};
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
 /// The cheapest level: on metric pages each higher one costs more CPU than the bytes it saves are worth
 /// (BENCHMARKS.md has the figures).
@@ -52,6 +53,40 @@ impl Gzip {
     }
 }
 
+/// Why a body could not be unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packed {
+    /// It is no gzip, or its end is missing.
+    Broken,
+    /// There is more in it than is wanted.
+    TooLarge,
+}
+
+/// What a compressed body holds, if that is no more than `most` bytes.
+pub fn unpack(packed: &[u8], most: usize) -> Result<Vec<u8>, Packed> {
+    let mut stream = Decompress::new_gzip(WINDOW_BITS);
+    let mut out = Vec::new();
+    loop {
+        let room = most.saturating_sub(out.len()).min(out.len().max(16 << 10));
+        // One more than is allowed, to notice it.
+        out.reserve_exact(room + 1);
+        let (taken, had) = (usize::try_from(stream.total_in()).unwrap_or(usize::MAX), out.len());
+        let rest = packed.get(taken..).unwrap_or_default();
+        let status = stream.decompress_vec(rest, &mut out, FlushDecompress::None).map_err(|_| Packed::Broken)?;
+        if out.len() > most {
+            return Err(Packed::TooLarge);
+        }
+        match status {
+            Status::StreamEnd => return Ok(out),
+            // Neither bytes in nor bytes out: the end is missing.
+            _ if out.len() == had && usize::try_from(stream.total_in()).is_ok_and(|now| now == taken) => {
+                return Err(Packed::Broken);
+            }
+            _ => {}
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +106,40 @@ mod tests {
             let mut got = String::new();
             flate2::read::GzDecoder::new(&out[..]).read_to_string(&mut got).unwrap();
             assert_eq!(got, want);
+        }
+    }
+    #[track_caller]
+    fn packed(body: &[u8]) -> Vec<u8> {
+        let (mut gzip, mut out) = (Gzip::default(), Vec::new());
+        gzip.push(body, &mut out);
+        gzip.finish(&mut out);
+        out
+    }
+
+    #[test]
+    fn there_and_back() {
+        for len in [0, 1, 16 << 10, (16 << 10) + 1, 200_000] {
+            let body: Vec<u8> = (0..len).map(|n: u32| (n % 251) as u8).collect();
+            assert_eq!(unpack(&packed(&body), body.len()), Ok(body.clone()), "{len}");
+            if let Some(less) = body.len().checked_sub(1) {
+                assert_eq!(unpack(&packed(&body), less), Err(Packed::TooLarge), "{len}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_not_unpacked() {
+        assert_eq!(unpack(&packed(&vec![b'_'; 50 << 20]), 1 << 20), Err(Packed::TooLarge));
+    }
+
+    #[test]
+    fn cut_short_and_garbage() {
+        let whole = packed(b"Scoreboard: _\n");
+        for end in 0..whole.len() {
+            assert_eq!(unpack(&whole[..end], 1000), Err(Packed::Broken), "{end}");
+        }
+        for garbage in [&b"Scoreboard: _\n"[..], &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xff, 0xff], &[0; 100]] {
+            assert_eq!(unpack(garbage, 1000), Err(Packed::Broken));
         }
     }
 }

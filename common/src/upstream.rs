@@ -2,6 +2,7 @@
 //!
 //! * Connections are kept and used again; how many, the caller says. A kept one that turns out to be closed before a
 //!   byte of the answer came is replaced once, anything else is the answer: nothing is asked twice.
+//! * No compression is asked for, which spares both sides its work; gzip is taken from those who compress all the same.
 //! * Redirects are not followed: an exporter asks one place.
 //! * [`Kind`] says where it went wrong, for metrics; [`Failure`] says what, for people.
 
@@ -20,7 +21,7 @@ use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -30,12 +31,16 @@ use tokio::net::UnixStream;
 use tokio::time::timeout_at;
 use tokio_rustls::TlsConnector;
 
+use crate::gzip::{self, Packed};
+
 pub use reason::{Reason, Tally};
 pub use tls::{Pem, TlsOptions};
 pub use url::{Place, Url};
 
 /// Bytes read in one go at most; documents of some MB should not take a thousand reads.
 const MOST_READ_BYTES: usize = 128 << 10;
+/// Lines of a head; hyper stops at a hundred unless told, and proxies can add more than that.
+const MOST_HEADERS: usize = 512;
 /// Room for the body before the first byte has come, whatever the header promises.
 const MOST_RESERVED_BYTES: usize = 1 << 20;
 
@@ -50,7 +55,7 @@ pub enum Kind {
     Tls,
     /// The deadline passed.
     Timeout,
-    /// What came back is not HTTP.
+    /// What came back is not HTTP, or compressed in a way that cannot be undone.
     Protocol,
     /// The body ended before its announced length.
     CutShort,
@@ -234,9 +239,8 @@ impl Upstream {
         *stage = "in the middle of the body";
         let (head, mut body) = answer.into_parts();
         let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        let too_large = || Failure::new(Kind::TooLarge, format!("the answer has more than {} bytes", self.most_bytes));
         if length.is_some_and(|length: usize| length > self.most_bytes) {
-            return Err(too_large());
+            return Err(self.too_large());
         }
         let mut bytes = Vec::with_capacity(length.unwrap_or(0).min(MOST_RESERVED_BYTES));
         while let Some(frame) = body.frame().await {
@@ -248,7 +252,7 @@ impl Upstream {
             })?;
             let Ok(piece) = frame.into_data() else { continue };
             if bytes.len() + piece.len() > self.most_bytes {
-                return Err(too_large());
+                return Err(self.too_large());
             }
             bytes.extend_from_slice(&piece);
         }
@@ -257,7 +261,31 @@ impl Upstream {
             kept.push(sender);
         }
         drop(kept);
-        Ok(Fetched { status: head.status, headers: head.headers, body: bytes })
+        // What an error page says is its status.
+        let body = if head.status.is_success() { self.unpacked(&head.headers, bytes)? } else { bytes };
+        Ok(Fetched { status: head.status, headers: head.headers, body })
+    }
+}
+
+impl Upstream {
+    /// The body as it was before it was compressed.
+    fn unpacked(&self, headers: &HeaderMap, body: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        let encoding = headers.get(CONTENT_ENCODING).map_or(&b""[..], |value| value.as_bytes()).trim_ascii();
+        if encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity") || body.is_empty() {
+            return Ok(body);
+        }
+        if !(encoding.eq_ignore_ascii_case(b"gzip") || encoding.eq_ignore_ascii_case(b"x-gzip")) {
+            let found = String::from_utf8_lossy(encoding);
+            return Err(Failure::new(Kind::Protocol, format!("expected an answer not compressed, found {found:?}")));
+        }
+        gzip::unpack(&body, self.most_bytes).map_err(|e| match e {
+            Packed::TooLarge => self.too_large(),
+            Packed::Broken => Failure::new(Kind::Protocol, "expected gzip, found something else"),
+        })
+    }
+
+    fn too_large(&self) -> Failure {
+        Failure::new(Kind::TooLarge, format!("the answer has more than {} bytes", self.most_bytes))
     }
 }
 
@@ -276,6 +304,7 @@ where
 {
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(MOST_READ_BYTES)
+        .max_headers(MOST_HEADERS)
         .ignore_invalid_headers_in_responses(true)
         .handshake(TokioIo::new(stream))
         .await
@@ -390,6 +419,14 @@ mod tests {
             ("HTTP/1.1 200 OK\r\ncontent-length: 1001\r\n\r\n", Err(Kind::TooLarge)),
             ("HTTP/1.1 200 OK\r\n\r\nuntil the end", Ok("until the end".to_owned())),
             ("SSH-2.0-OpenSSH_9.2\r\n", Err(Kind::Protocol)),
+            ("HTTP/1.1 200 OK\r\ncontent-encoding: br\r\n\r\n\x0b", Err(Kind::Protocol)),
+            ("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\nplain", Err(Kind::Protocol)),
+            ("HTTP/1.1 404 OK\r\ncontent-encoding: gzip\r\n\r\nplain", Ok("plain".to_owned())),
+            ("HTTP/1.1 200 OK\r\ncontent-encoding: identity\r\n\r\nplain", Ok("plain".to_owned())),
+            ("HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\nHTTP/1.1 200 OK\r\n\r\nlast", Ok("last".to_owned())),
+            ("HTTP/1.0 200 OK\r\n\r\nold", Ok("old".to_owned())),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab", Err(Kind::Protocol)),
+            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\nx: y\r\n\r\n", Ok("a".to_owned())),
             ("", Err(Kind::Connect)),
         ] {
             let upstream = serve(move |n, mut stream| async move {
@@ -410,6 +447,22 @@ mod tests {
         })
         .await;
         assert_eq!(get(&upstream).await, Err(Kind::TooLarge));
+    }
+
+    #[tokio::test]
+    async fn many_headers_and_gzip_nobody_asked_for() {
+        let upstream = serve(|_, mut stream| async move {
+            assert!(!request(&mut stream).await.contains("accept-encoding"));
+            let mut body = Vec::new();
+            let mut gzip = gzip::Gzip::default();
+            gzip.push(b"small", &mut body);
+            gzip.finish(&mut body);
+            let more: String = (0..MOST_HEADERS - 2).map(|n| format!("x-{n}: y\r\n")).collect();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n{more}\r\n");
+            stream.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
+        })
+        .await;
+        assert_eq!(get(&upstream).await, Ok("small".to_owned()));
     }
 
     #[tokio::test]

@@ -93,6 +93,11 @@ impl Logged {
         kill_process(Pid::from_child(&self.child), Signal::TERM).expect("the child has not been waited for");
     }
 
+    /// Sends SIGQUIT, which asks the program to end as well.
+    pub fn quit(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::QUIT).expect("the child has not been waited for");
+    }
+
     /// Asks the program to read its files again.
     pub fn hang_up(&self) {
         kill_process(Pid::from_child(&self.child), Signal::HUP).expect("the child has not been waited for");

@@ -241,8 +241,10 @@ fn folder(options: &Options) -> Fixture {
     let folder = Fixture::new().file("pages/index.html", "<p>Hello.</p>\n").mode("", 0o755);
     let whoami = token(&folder);
     let folder = folder.file("pages/whoami", whoami);
-    if options.tls {
-        tls::certificate(folder.root());
+    match (options.tls, options.old_certificate) {
+        (false, _) => {}
+        (true, false) => tls::certificate(folder.root()),
+        (true, true) => tls::certificate_of_version_1(folder.root()),
     }
     match &options.credentials {
         Some((user, password)) => {

@@ -41,7 +41,13 @@ impl Running {
     /// Starts the built program on a free port of 127.0.0.1 (unless `args` say where) and waits until it listens.
     #[track_caller]
     pub fn start<S: AsRef<OsStr>>(name: &str, args: &[S]) -> Self {
-        let child = Logged::spawn(name, &mut command(name, args));
+        Self::start_with(name, args, &[])
+    }
+
+    /// As [`Running::start`], with environment variables set.
+    #[track_caller]
+    pub fn start_with<S: AsRef<OsStr>>(name: &str, args: &[S], environment: &[(&str, &OsStr)]) -> Self {
+        let child = Logged::spawn(name, command(name, args).envs(environment.iter().copied()));
         let address = child.wait_for_line("`Listening on`", |line| {
             let listening = log_line::field(line, "msg")? == "Listening on";
             listening.then(|| log_line::field(line, "local")?.parse().ok()).flatten()
@@ -119,6 +125,11 @@ impl Running {
     /// Sends SIGTERM and returns at once.
     pub fn ask_to_stop(&self) {
         self.child.ask_to_stop();
+    }
+
+    /// Sends SIGQUIT and returns at once.
+    pub fn quit(&self) {
+        self.child.quit();
     }
 
     /// Sends SIGHUP and returns at once.

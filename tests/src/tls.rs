@@ -24,6 +24,16 @@ pub fn certificate(folder: &Path) {
         .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]));
 }
 
+/// As [`certificate`], in the form of X.509 version 1, which has no place for names beside the subject.
+#[track_caller]
+pub fn certificate_of_version_1(folder: &Path) {
+    let openssl = |args: &str| {
+        run(Command::new(tool("openssl")).current_dir(folder).args(args.split(' ')));
+    };
+    openssl("req -new -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost");
+    openssl("x509 -req -in request.pem -signkey key.pem -days 2 -out cert.pem");
+}
+
 /// What a TLS server needs to use the certificate in `folder`.
 #[track_caller]
 pub fn server_config(folder: &Path) -> Arc<ServerConfig> {

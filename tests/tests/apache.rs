@@ -125,6 +125,21 @@ fn tls_with_and_without_trust() {
     page.has(metric("apache_up").value(0.0));
     page.has(metric("apache_scrape_errors_total").label("reason", "tls").value(1.0));
     page.lacks(metric("apache_accesses_total"));
+    // Self-signed, and by `openssl req -x509` an authority as well: named by a flag, or in the system's bundle.
+    let cert = httpd.folder().path("cert.pem");
+    let by_flag = start(&httpd.tls_status_url(), &[&format!("--tls.ca-file={}", cert.display())]);
+    let url = format!("--scrape_uri={}", httpd.tls_status_url());
+    let by_bundle = Running::start_with("apache-exporter", &[url], &[("SSL_CERT_FILE", cert.as_os_str())]);
+    for trusting in [by_flag, by_bundle] {
+        scrape(&trusting).has(metric("apache_up").value(1.0));
+    }
+}
+
+#[test]
+fn an_old_certificate_for_who_takes_any() {
+    let httpd = Httpd::start(Mpm::Event, &Options::default().tls_with_old_certificate());
+    let exporter = start(&httpd.tls_status_url(), &["--insecure"]);
+    scrape(&exporter).has(metric("apache_up").value(1.0));
 }
 
 #[test]
@@ -291,5 +306,13 @@ fn a_hang_up_does_not_end_it() {
         scrape(&exporter).has(metric("apache_up").value(1.0));
     }
     let (status, log) = exporter.terminate();
+    assert!(status.success(), "{status}\n{log}");
+}
+
+#[test]
+fn a_quit_ends_it_in_order() {
+    let (_upstream, exporter) = beside_a_script(&[]);
+    exporter.quit();
+    let (status, log) = exporter.wait();
     assert!(status.success(), "{status}\n{log}");
 }

@@ -54,7 +54,7 @@ fn switched(name: &str, state: &str, flags: &[&'static Flag]) -> Option<String> 
 
 /// Whether the flag of that name takes a value; `None` when there is no such flag.
 fn takes_value(name: &str, flags: &[&'static Flag]) -> Option<bool> {
-    if ["help", "help-long", "version"].contains(&name) {
+    if ["help", "help-long", "help-man", "version"].contains(&name) {
         return Some(false);
     }
     let of = |name: &str| flags.iter().find(|flag| flag.name == name).map(|flag| flag.takes);

@@ -8,9 +8,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
@@ -87,7 +88,7 @@ impl TlsOptions {
     ///
     /// Fails with one sentence that names the file.
     pub fn client_config(&self) -> Result<Arc<ClientConfig>, String> {
-        let provider = Arc::new(ring::default_provider());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
         let versions: &[&rustls::SupportedProtocolVersion] = match self.tls13_only {
             true => &[&rustls::version::TLS13],
             false => &[&rustls::version::TLS13, &rustls::version::TLS12],
@@ -99,11 +100,10 @@ impl TlsOptions {
         let verifier: Arc<dyn ServerCertVerifier> = match self.insecure {
             true => Arc::new(AnyCertificate(provider)),
             false => {
-                let roots = Arc::new(self.roots()?);
-                let chain = WebPkiServerVerifier::builder_with_provider(roots, provider)
+                let (roots, named) = self.roots()?;
+                let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
                     .build()
                     .map_err(|e| format!("expected certificates of authorities: {e}"))?;
-                let named = self.ca.as_ref().map(Pem::certificates).transpose()?.unwrap_or_default();
                 Arc::new(Trusted { chain, named })
             }
         };
@@ -121,35 +121,50 @@ impl TlsOptions {
         Ok(Arc::new(config))
     }
 
-    fn roots(&self) -> Result<RootCertStore, String> {
+    /// What is trusted: as authorities, and, by their fingerprints, as themselves.
+    fn roots(&self) -> Result<(RootCertStore, Vec<Fingerprint>), String> {
         let mut roots = RootCertStore::empty();
         if let Some(ca) = &self.ca {
-            let (good, _) = roots.add_parsable_certificates(ca.certificates()?);
+            let certificates = ca.certificates()?;
+            let named = certificates.iter().map(fingerprint).collect();
+            let (good, _) = roots.add_parsable_certificates(certificates);
             return match good {
                 0 => Err(format!("{}: expected certificates that can be trusted, found none", ca.path.display())),
-                _ => Ok(roots),
+                _ => Ok((roots, named)),
             };
         }
         let from_environment = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
         for bundle in from_environment.iter().map(PathBuf::as_path).chain(BUNDLES.iter().map(Path::new)) {
             if let Ok(found) = Pem::read(bundle).and_then(|pem| pem.certificates()) {
+                let named = found.iter().map(fingerprint).collect();
                 roots.add_parsable_certificates(found);
                 if !roots.is_empty() {
-                    return Ok(roots);
+                    return Ok((roots, named));
                 }
             }
         }
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        Ok(roots)
+        Ok((roots, Vec::new()))
     }
 }
 
-/// Takes what an authority signed, and the certificates that the user named themselves: a self-signed one is often an
+/// SHA-256 of a certificate; a bundle has hundreds of them, and they are not needed in full.
+type Fingerprint = [u8; SHA256_OUTPUT_LEN];
+
+fn fingerprint(cert: &CertificateDer<'_>) -> Fingerprint {
+    let mut fingerprint = [0; SHA256_OUTPUT_LEN];
+    for (to, from) in fingerprint.iter_mut().zip(digest(&SHA256, cert).as_ref()) {
+        *to = *from;
+    }
+    fingerprint
+}
+
+/// Takes what an authority signed, and the certificates of the bundle themselves: a self-signed one is often an
 /// authority by its own account (`openssl req -x509` makes it so), which webpki refuses as a server's.
 #[derive(Debug)]
 struct Trusted {
     chain: Arc<WebPkiServerVerifier>,
-    named: Vec<CertificateDer<'static>>,
+    named: Vec<Fingerprint>,
 }
 
 impl ServerCertVerifier for Trusted {
@@ -161,7 +176,7 @@ impl ServerCertVerifier for Trusted {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if self.named.iter().any(|named| named == end_entity) {
+        if self.named.contains(&fingerprint(end_entity)) {
             verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
             return is_valid_at(end_entity, now).map(|()| ServerCertVerified::assertion());
         }
@@ -205,7 +220,9 @@ fn is_valid_at(cert: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
     Ok(())
 }
 
-/// Takes every certificate whose key the server can prove to hold: what `--insecure` asks for.
+/// Takes every certificate, proof of its key or not: what `--insecure` asks for. Whoever sits in between could show one of
+/// their own, so that a proof would prove nothing; and webpki, which would check it, reads no X.509 version 1, which
+/// `openssl x509 -req` still makes.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 
@@ -223,20 +240,20 @@ impl ServerCertVerifier for AnyCertificate {
 
     fn verify_tls12_signature(
         &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     fn verify_tls13_signature(
         &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -54,7 +54,10 @@ impl Url {
     ///
     /// Fails with what was expected; the message holds no credentials.
     pub fn parse(text: &str, default_path: &str) -> Result<Self, String> {
-        if text.chars().any(|c| c.is_ascii_control() || matches!(c, ' ' | '"' | '\'' | '<' | '>' | '\\' | '`')) {
+        // Within a URL a quote is a character like others: of a password, for example.
+        let quotes = ['"', '\'', '`', '<', '>', '\\'];
+        let quoted = text.starts_with(quotes) || text.ends_with(quotes);
+        if quoted || text.chars().any(|c| c.is_ascii_control() || c == ' ') {
             return Err(
                 "expected a URL without quotes and blanks (did a shell or a service file leave them in?)".to_owned()
             );
@@ -66,10 +69,10 @@ impl Url {
                 query if query.starts_with('?') => format!("/{query}"),
                 path => path.to_owned(),
             };
-            // A request line is ASCII; anything else is sent as its UTF-8 bytes, escaped.
+            // A request line is ASCII without quotes; anything else is sent as its UTF-8 bytes, escaped.
             path.bytes().fold(String::new(), |mut out, b| {
                 match b {
-                    b'!'..=b'~' => out.push(char::from(b)),
+                    b'!'..=b'~' if !matches!(b, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`') => out.push(char::from(b)),
                     b => out.push_str(&format!("%{b:02X}")),
                 }
                 out
@@ -169,6 +172,8 @@ mod tests {
         check("http://h:81?a=1#x", "\"h\" 81 false h:81 /?a=1 None http://h:81?a=1#x");
         check("http://[::1]:99/ä", "\"::1\" 99 false [::1]:99 /%C3%A4 None http://[::1]:99/ä");
         check("http://a%40b:p:w+%21@h:/x", "\"h\" 80 false h: /x Some((\"a@b\", \"p:w+!\")) http://h:/x");
+        check("http://u:p'w\"<`@h/x", "\"h\" 80 false h /x Some((\"u\", \"p'w\\\"<`\")) http://h/x");
+        check("http://h/a'b|<?c=`d", "\"h\" 80 false h /a'b|%3C?c=%60d None http://h/a'b|<?c=`d");
         check("unix:/run/a.sock", "Unix(\"/run/a.sock\") localhost /default None unix:/run/a.sock");
         check("unix:///run/a.sock:/s?auto", "Unix(\"/run/a.sock\") localhost /s?auto None unix:///run/a.sock:/s?auto");
     }
@@ -179,11 +184,10 @@ mod tests {
         for text in ["", "localhost", "localhost:80/x", "ftp://h/", "://h"] {
             check(text, begins);
         }
-        check(
-            "\"http://h\"",
-            "expected a URL without quotes and blanks (did a shell or a service file leave them in?)",
-        );
-        for text in ["http://", "http:///path", "http://a b", "http://user@/x", "http://h{}/"] {
+        for text in ["\"http://h\"", "'http://h", "http://h'", "http://h/a b", "http://h/\n", " http://h"] {
+            check(text, "expected a URL without quotes and blanks (did a shell or a service file leave them in?)");
+        }
+        for text in ["http://", "http:///path", "http://a\"b", "http://user@/x", "http://h{}/"] {
             assert!(Url::parse(text, "/").is_err(), "{text}");
         }
         for text in ["http://h:0", "http://h:65536", "http://h:x", "http://[::1]x", "http://[::1]:-1"] {

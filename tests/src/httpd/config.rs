@@ -40,6 +40,7 @@ pub struct Options {
     pub(super) no_extended_status: bool,
     pub(super) backends: usize,
     pub(super) tls: bool,
+    pub(super) old_certificate: bool,
     pub(super) server_tokens: Option<String>,
     pub(super) credentials: Option<(String, String)>,
     pub(super) force_type: Option<String>,
@@ -65,6 +66,13 @@ impl Options {
     pub fn tls(mut self) -> Self {
         self.tls = true;
         self
+    }
+
+    /// As [`Options::tls`], with a certificate of X.509 version 1.
+    #[must_use]
+    pub fn tls_with_old_certificate(mut self) -> Self {
+        self.old_certificate = true;
+        self.tls()
     }
 
     /// `ServerTokens`.
