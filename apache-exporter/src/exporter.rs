@@ -14,14 +14,14 @@ use common::filter::{Pattern, compile};
 use common::flags::{Args, Flag};
 use common::query;
 use common::render::Renderer;
-use common::source::{Answer, Answering, Asked, Endpoint, Own, Refusal, Source, Standing};
+use common::source::{Answer, Answering, Asked, Endpoint, Own, Refusal, Source, Standing, beside};
 use common::upstream::{Pem, TlsOptions, Url};
 use hyper::StatusCode;
 use hyper::header::{
     AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING, USER_AGENT,
 };
 
-use crate::httpd::Httpd;
+use crate::httpd::{Httpd, Visit};
 use crate::metrics::Groups;
 
 /// Path of a URL that has none.
@@ -140,6 +140,21 @@ impl Exporter {
     }
 }
 
+impl Exporter {
+    fn page(&self, httpd: &Httpd, visit: Visit, asked: &Asked, own: &Own) -> Answer {
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let (renderer, page) = &mut *pages;
+        page.clear();
+        let complete = httpd.encode(visit, self.groups, page);
+        if asked.endpoint == Endpoint::Metrics {
+            own.encode(page);
+        }
+        page.finish();
+        let (body, refused) = renderer.body(&[page], None, asked.format, asked.gzip);
+        Answer { body, refused, complete }
+    }
+}
+
 impl Source for Exporter {
     fn answer(self: Arc<Self>, asked: Asked, own: Arc<Own>) -> Answering {
         Box::pin(async move {
@@ -148,17 +163,7 @@ impl Source for Exporter {
                 Endpoint::Probe => self.target(&asked)?,
             };
             let visit = httpd.visit(asked.deadline).await;
-            let complete = visit.is_good();
-            let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-            let (renderer, page) = &mut *pages;
-            page.clear();
-            httpd.encode(visit, self.groups, page);
-            if asked.endpoint == Endpoint::Metrics {
-                own.encode(page);
-            }
-            page.finish();
-            let (body, refused) = renderer.body(&[page], None, asked.format, asked.gzip);
-            Ok(Answer { body, refused, complete })
+            beside(visit.bytes(), move || self.page(&httpd, visit, &asked, &own)).await
         })
     }
 

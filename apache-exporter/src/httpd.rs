@@ -35,10 +35,9 @@ struct Memory {
     told_not_extended: bool,
 }
 
-/// What came of one scrape.
+/// What came of one scrape, not yet read.
 pub struct Visit {
-    result: Result<Status, (Reason, String)>,
-    http_status: Option<u16>,
+    fetched: Result<Fetched, Failure>,
     took: Duration,
 }
 
@@ -63,14 +62,15 @@ impl Httpd {
     pub async fn visit(&self, deadline: Instant) -> Visit {
         let started = Instant::now();
         let fetched = self.upstream.get(&self.upstream.url().path, deadline).await;
-        let http_status = fetched.as_ref().ok().map(|fetched| fetched.status.as_u16());
-        Visit { result: judge(fetched), http_status, took: started.elapsed() }
+        Visit { fetched, took: started.elapsed() }
     }
 
-    /// Counts and logs what came of a visit, and writes it to a page.
-    pub fn encode(&self, visit: Visit, groups: Groups, page: &mut Page) {
+    /// Reads what came of a visit, counts and logs it, and writes it to a page; gives whether it was a status.
+    pub fn encode(&self, visit: Visit, groups: Groups, page: &mut Page) -> bool {
+        let http_status = visit.fetched.as_ref().ok().map(|fetched| fetched.status.as_u16());
+        let result = judge(visit.fetched);
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let trouble = match &visit.result {
+        let trouble = match &result {
             Ok(status) => status.faults.first().map(|fault| (Reason::Parse, format!("line {fault}"))),
             Err(trouble) => Some(trouble.clone()),
         };
@@ -78,14 +78,10 @@ impl Httpd {
             memory.tally.count(*reason);
         }
         memory.standing.note(visit.took, trouble);
-        metrics::encode_outcome(visit.result.is_ok(), &memory.tally, page);
-        let scrape = Scrape {
-            valid: visit.result.is_ok(),
-            duration_seconds: visit.took.as_secs_f64(),
-            http_status: visit.http_status,
-        };
+        metrics::encode_outcome(result.is_ok(), &memory.tally, page);
+        let scrape = Scrape { valid: result.is_ok(), duration_seconds: visit.took.as_secs_f64(), http_status };
         metrics::encode_scrape(&scrape, groups, page);
-        let Ok(status) = &visit.result else { return };
+        let Ok(status) = &result else { return false };
         if !status.extended && !std::mem::replace(&mut memory.told_not_extended, true) {
             tracing::info!(
                 target = memory.standing.name,
@@ -95,13 +91,14 @@ impl Httpd {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let now = memory.start.steady(status, now);
         metrics::encode(status, groups, now, page);
+        true
     }
 }
 
 impl Visit {
-    /// Whether httpd gave its status.
-    pub fn is_good(&self) -> bool {
-        self.result.is_ok()
+    /// Bytes there are to read.
+    pub fn bytes(&self) -> usize {
+        self.fetched.as_ref().map_or(0, |fetched| fetched.body.len())
     }
 }
 

@@ -139,6 +139,20 @@ impl Own {
     }
 }
 
+/// Answers beyond this are read on a thread that may block: the others go on being served meanwhile.
+const MOST_INLINE_BYTES: usize = 256 << 10;
+
+/// Runs `work`, which has `bytes` to read: here when they are few, on a thread that may block when they are many.
+pub async fn beside<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    if bytes <= MOST_INLINE_BYTES {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|e| {
+        tracing::error!(err = %e, "a page could not be made");
+        Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, reason: "the scrape failed, the log says why".to_owned() }
+    })
+}
+
 /// Something that answers scrapes.
 pub trait Source: Send + Sync {
     /// Makes a page; `own` is for the page of the program itself.

@@ -15,21 +15,19 @@ use common::build_info;
 use common::error::ConfigError;
 use common::exposition::{Desc, Page};
 use common::render::Renderer;
-use common::source::{Answer, Answering, Asked, Own, Refusal, Source, Standing};
+use common::source::{Answer, Answering, Asked, Own, Refusal, Source, Standing, beside};
 use common::upstream::{Reason, Tally};
 use common::watched::Watched;
 use common::web::WebConfigFile;
 use hyper::StatusCode;
 use hyper::header::CONTENT_TYPE;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 
 use crate::config::Settings;
 use crate::durations::Durations;
 use crate::families::{Snapshot, Wanted};
 use crate::instance::{Logstash, Questions, Report, Visit};
 
-/// Answers beyond this are read on a thread that may block: the others go on being served meanwhile.
-const MOST_INLINE_BYTES: usize = 256 << 10;
 /// How long `/healthcheck` waits.
 const HEALTH_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -181,7 +179,7 @@ impl Exporter {
         Outcome::Page(Answer { body, refused, complete })
     }
 
-    /// As [`page`](Self::page), on a thread that may block when there is much to read.
+    /// As [`page`](Self::page), out of the way of others when there is much to read.
     async fn page_beside(
         self: &Arc<Self>,
         visits: Visits,
@@ -190,18 +188,8 @@ impl Exporter {
         may_ask: bool,
     ) -> Result<Outcome, Refusal> {
         let bytes: usize = visits.iter().map(|(_, visit)| visit.bytes()).sum();
-        if bytes <= MOST_INLINE_BYTES && self.pages.try_lock().is_ok() {
-            return Ok(self.page(visits, asked, own, may_ask));
-        }
         let (exporter, asked, own) = (Arc::clone(self), asked.clone(), Arc::clone(own));
-        let page = spawn_blocking(move || exporter.page(visits, &asked, &own, may_ask)).await;
-        page.map_err(|e| {
-            tracing::error!(err = %e, "a page could not be made");
-            Refusal {
-                status: StatusCode::INTERNAL_SERVER_ERROR,
-                reason: "the scrape failed, the log says why".to_owned(),
-            }
-        })
+        beside(bytes, move || exporter.page(visits, &asked, &own, may_ask)).await
     }
 }
 
