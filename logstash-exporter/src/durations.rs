@@ -1,7 +1,7 @@
 //! How long answers took lately: `logstash_exporter_scrape_duration_seconds`, as the exporter of 2018 has it.
 //!
 //! * Collectors are called `node` (`/_node/stats`) and `info` (who this is); results `success` and `error`.
-//! * Quantiles are over the last [`MOST_KEPT`] answers, sum and count over all. Nothing before the first answer of a kind.
+//! * Quantiles are over the last 128 answers, sum and count over all. Nothing before the first answer of a kind.
 //! * Differs from that exporter: what failed is an error, and is not called a success.
 
 use std::collections::VecDeque;

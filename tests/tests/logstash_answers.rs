@@ -163,12 +163,15 @@ fn instances_stand_in_one_order() {
     );
     let file = Fixture::of(&[("config.yml", &yaml)]);
     let exporter = Running::start("logstash-exporter", &[file.flag("--config", "config.yml")]);
+    // By their labels, the first of which is the URL, and not by who answers first.
+    let mut instances = [(logstash.url(), "alive"), (format!("http://{}", dead.address()), "dead")];
+    instances.sort();
     for _ in 0..3 {
         let page = scrape(&exporter);
         let errors = page.family("logstash_exporter_scrape_errors_total").unwrap();
         let mut names: Vec<&str> = errors.samples.iter().map(|sample| sample.label("instance_name")).collect();
         names.dedup();
-        assert_eq!(names, ["alive", "dead"]);
+        assert_eq!(names, instances.each_ref().map(|(_, name)| *name));
     }
 }
 
