@@ -51,7 +51,7 @@ fn a_flag_given_twice() {
 
 #[test]
 fn a_switch_takes_no_other_value_than_true_and_false() {
-    refused(&["--collector.cpu=maybe"], &["collector.cpu", "maybe", "true or false"]);
+    refused(&["--collector.cpu=maybe"], &["collector.cpu", "maybe", "true, false"]);
 }
 
 #[test]
