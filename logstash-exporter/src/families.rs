@@ -26,7 +26,7 @@ use std::sync::LazyLock;
 use common::exposition::{Desc, Families, FamilyOut, Kind};
 
 use crate::api::{Health, HotThreads, Installed, Node, Root, Stats};
-use lines::Lines;
+use lines::{Lines, PluginTexts};
 use source::Source;
 
 /// What one Logstash answered.
@@ -161,6 +161,8 @@ pub static ROWS: LazyLock<Vec<&'static Row>> = LazyLock::new(|| {
 pub struct Snapshot<'a> {
     /// In the order of their labels.
     instances: Vec<Instance<'a>>,
+    /// Of each instance.
+    plugin_texts: Vec<PluginTexts>,
     rows: Vec<&'static Row>,
     /// The rows of each family.
     families: Vec<Range<usize>>,
@@ -178,7 +180,8 @@ impl<'a> Snapshot<'a> {
             families.push(start..start + same.len());
             start += same.len();
         }
-        Self { instances, rows, families }
+        let plugin_texts = instances.iter().map(PluginTexts::of).collect();
+        Self { instances, plugin_texts, rows, families }
     }
 
     fn rows(&self, index: usize) -> &[&'static Row] {
@@ -200,9 +203,10 @@ impl Families for Snapshot<'_> {
     fn write(&self, index: usize, out: &mut FamilyOut<'_>) {
         for row in self.rows(index) {
             let says_which = row.set == Set::Default || self.instances.len() > 1;
-            let mut lines = Lines::new(row.labels(), says_which, out);
-            for instance in &self.instances {
-                lines.of(instance.hostname, instance.instance_name);
+            let Some(first) = self.plugin_texts.first() else { return };
+            let mut lines = Lines::new(row.labels(), says_which, first, out);
+            for (instance, plugin_texts) in self.instances.iter().zip(&self.plugin_texts) {
+                lines.of(instance.hostname, instance.instance_name, plugin_texts);
                 row.source.write(instance, &mut lines);
             }
         }

@@ -26,6 +26,17 @@ pub trait Families {
     fn write(&self, index: usize, out: &mut FamilyOut<'_>);
 }
 
+/// Appends one label to a block, with a comma when it is not the first.
+pub fn push_label(block: &mut Vec<u8>, key: &str, value: &str) {
+    if !block.is_empty() {
+        block.push(b',');
+    }
+    block.extend_from_slice(key.as_bytes());
+    block.extend_from_slice(b"=\"");
+    labels::push_value(block, value.as_bytes());
+    block.push(b'"');
+}
+
 /// Takes the series of one family.
 pub struct FamilyOut<'s> {
     family: Family,
@@ -51,6 +62,23 @@ impl FamilyOut<'_> {
         let mut span = Span { start: self.family.text.len(), ..Span::default() };
         span.block = push_series(&mut self.family.text, &self.family.name, "", keys, values, None);
         self.close(span, value);
+    }
+
+    /// Writes one sample whose labels are texts already: `pieces` one after the other are the block between the braces, as
+    /// [`push_label`] makes it, for `keys`. For labels that many families share.
+    pub fn sample_of_text(&mut self, keys: &[&'static str], pieces: &[&[u8]], value: f64) {
+        if self.keys.0 != keys {
+            self.keys = (keys.to_vec(), self.keys.1 + 1);
+        }
+        let text = &mut self.family.text;
+        let start = text.len();
+        text.extend_from_slice(self.family.name.as_bytes());
+        text.push(b'{');
+        let block = text.len();
+        pieces.iter().for_each(|piece| text.extend_from_slice(piece));
+        let block = (block, text.len());
+        text.push(b'}');
+        self.close(Span { start, block, ..Span::default() }, value);
     }
 
     /// Writes samples that differ in the value of their last label alone, which `last` gives with each number; `values`
@@ -197,8 +225,15 @@ mod tests {
         assert!(got.ends_with("# TYPE f unknown\nf{n=\"000004\"} 4\n# EOF\n"), "{got}");
     }
 
-    /// One family of windows, by one sample or by many.
-    struct Windows(bool, Vec<(&'static str, Vec<&'static str>)>);
+    /// One family of windows: sample by sample, many at once, or from texts.
+    #[derive(Clone, Copy)]
+    enum How {
+        Each,
+        Many,
+        Text,
+    }
+
+    struct Windows(How, Vec<(&'static str, Vec<&'static str>)>);
 
     impl Families for Windows {
         fn count(&self) -> usize {
@@ -212,10 +247,15 @@ mod tests {
         fn write(&self, _: usize, out: &mut FamilyOut<'_>) {
             for (id, windows) in &self.1 {
                 let keys = &["id", "window"];
-                if self.0 {
-                    out.samples(keys, &mut [id, ""], windows.iter().map(|window| (*window, 1.0)));
-                } else {
-                    windows.iter().for_each(|window| out.sample(keys, &[*id, window], 1.0));
+                match self.0 {
+                    How::Many => out.samples(keys, &mut [id, ""], windows.iter().map(|window| (*window, 1.0))),
+                    How::Each => windows.iter().for_each(|window| out.sample(keys, &[*id, window], 1.0)),
+                    How::Text => windows.iter().for_each(|window| {
+                        let (mut one, mut two) = (Vec::new(), b"x".to_vec());
+                        push_label(&mut one, "id", id);
+                        push_label(&mut two, "window", window);
+                        out.sample_of_text(keys, &[&one, &two[1..]], 1.0);
+                    }),
                 }
             }
         }
@@ -230,16 +270,17 @@ mod tests {
             ("c", vec![]),
             ("a", vec!["late"]),
         ];
-        let of = |many| {
+        let of = |how| {
             let (mut out, page) = (Vec::new(), Page::default());
-            let windows = Windows(many, ids.to_vec());
+            let windows = Windows(how, ids.to_vec());
             let refused = Merge::default().write_with(&[&page], &windows, Format::Text, &mut |piece| {
                 out.extend_from_slice(piece);
             });
             (String::from_utf8(out).unwrap(), refused)
         };
-        assert_eq!(of(true), of(false));
-        assert_eq!(of(true).1.len(), 2, "{:?}", of(true));
+        assert_eq!(of(How::Many), of(How::Each));
+        assert_eq!(of(How::Text), of(How::Each));
+        assert_eq!(of(How::Each).1.len(), 2, "{:?}", of(How::Each));
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod page;
 mod parse;
 mod registry;
 
-pub use families::{Families, FamilyOut};
+pub use families::{Families, FamilyOut, push_label};
 pub use merge::{Format, Merge};
 pub use number::push_number;
 pub use page::{Desc, Kind, Page};

@@ -145,28 +145,32 @@ impl Source {
                     lines.push_some(&[id], of_node.or_else(of_stats).and_then(convert));
                 });
             }
-            Self::Plugins(counted, convert) => for_each_plugin(from, |pipeline, plugin| {
+            Self::Plugins(counted, convert) => lines.plugins(from, |pipeline, plugin, push| {
                 for counted in counted.iter().filter(|counted| counted.kind == plugin.kind) {
                     let word = counted.word.unwrap_or(plugin.kind.as_str());
-                    let value = pipeline.plugins.number(plugin, counted.number).and_then(convert);
-                    lines.push_some(&[&pipeline.id, &plugin.name, &plugin.id, word], value);
+                    if let Some(value) = pipeline.plugins.number(plugin, counted.number).and_then(convert) {
+                        push(&[("plugin_type", word)], value);
+                    }
                 }
             }),
-            Self::PluginsOf(kind, number) => for_each_plugin(from, |pipeline, plugin| {
-                if plugin.kind == *kind {
-                    let value = pipeline.plugins.number(plugin, *number);
-                    lines.push_some(&[&pipeline.id, &plugin.name, &plugin.id], value);
+            Self::PluginsOf(kind, number) => lines.plugins(from, |pipeline, plugin, push| {
+                if let Some(value) = pipeline.plugins.number(plugin, *number).filter(|_| plugin.kind == *kind) {
+                    push(&[], value);
                 }
             }),
-            Self::Results(results) => for_each_plugin(from, |pipeline, plugin| {
+            Self::Results(results) => lines.plugins(from, |pipeline, plugin, push| {
                 for (word, number) in results.iter().filter(|_| plugin.kind == PluginKind::Output) {
-                    let value = pipeline.plugins.number(plugin, *number);
-                    lines.push_some(&[&pipeline.id, &plugin.name, &plugin.id, word], value);
+                    if let Some(value) = pipeline.plugins.number(plugin, *number) {
+                        push(&[("result", word)], value);
+                    }
                 }
             }),
-            Self::PluginWindows(flow, convert) => for_each_plugin(from, |pipeline, plugin| {
-                let values = [&*pipeline.id, &plugin.name, &plugin.id, plugin.kind.as_str()];
-                lines.push_windows(&values, |window| pipeline.plugins.window(plugin, *flow, window).and_then(convert));
+            Self::PluginWindows(flow, convert) => lines.plugins(from, |pipeline, plugin, push| {
+                for window in Window::ALL {
+                    if let Some(value) = pipeline.plugins.window(plugin, *flow, window).and_then(convert) {
+                        push(&[("plugin_type", plugin.kind.as_str()), ("window", window.as_str())], value);
+                    }
+                }
             }),
             Self::Custom(_, custom) => custom(from, lines),
         }
