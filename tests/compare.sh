@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# compare.sh OURS THEIRS [FLAG...]: what a scrape costs two node exporters on this machine, side by side in one run.
+# compare.sh OURS THEIRS [FLAG...]: what a scrape costs two exporters on this machine, side by side in one run.
 #
 # Both run with the same FLAGs and are scraped in turn, compressed, as Prometheus does it: 10 rounds of 20 scrapes each.
 # Prints CPU per scrape (user and system time of the whole process, median of the rounds), peak and anonymous memory, and
-# the ratios ours/theirs. Needs bash, curl and awk. Debian's prometheus-node-exporter is a fitting THEIRS; its build
-# changes some defaults, so give both the flags that matter (BENCHMARKS.md has an example).
+# the ratios ours/theirs. Needs bash, curl and awk. BENCHMARKS.md has examples for each program.
 set -euo pipefail
 ours=${1:?usage: compare.sh OURS THEIRS [FLAG...]}
 theirs=${2:?usage: compare.sh OURS THEIRS [FLAG...]}
