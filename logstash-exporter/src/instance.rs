@@ -5,7 +5,7 @@
 //! * `/_node` and `/_node/plugins` change with a restart, which shows in the ephemeral id (of `/`, or of the statistics where
 //!   `/` failed), and the first also when a pipeline is loaded anew, which shows in the pipelines' ids: they are asked again
 //!   then and not before.
-//! * A Logstash without a health report (before 8.16) is asked for one once per restart, and is not ill.
+//! * What a Logstash answers 404 for (the health report before 8.16) is asked for once per restart, and is no failure.
 //! * Differs from the Go exporter: an answer counts when its status is 200, whatever its body holds otherwise.
 
 use std::collections::hash_map::DefaultHasher;
@@ -67,10 +67,20 @@ struct Memory {
     pipelines: u64,
     node: Option<Arc<Asked>>,
     plugins: Option<Arc<Asked>>,
+    /// Answered 404 by the Logstash of this id.
+    no_plugins: bool,
     no_health: bool,
     tally: Tally,
     standing: Option<Standing>,
     searched: Option<Instant>,
+}
+
+/// Which of the answers that are not asked for at every scrape are wanted.
+#[derive(Clone, Copy)]
+struct Further {
+    node: bool,
+    plugins: bool,
+    health: bool,
 }
 
 /// A question and its answer.
@@ -156,35 +166,35 @@ impl Logstash {
         let started = Instant::now();
         let deadline = deadline.min(started + self.settings.timeout);
         let mut target = self.target();
-        let (asks_node, asks_health) = {
+        let unknown = {
             let memory = self.memory();
-            (memory.node.is_none() || memory.plugins.is_none(), self.questions.health && !memory.no_health)
+            Further {
+                node: memory.node.is_none(),
+                plugins: memory.plugins.is_none() && !memory.no_plugins,
+                health: self.questions.health && !memory.no_health,
+            }
         };
-        let mut visit = self.ask(&target, asks_node, asks_health, deadline).await;
+        let mut visit = self.ask(&target, unknown, deadline).await;
         if self.search
             && matches!(visit.root.body, Err((Reason::Connect, _)))
             && let Some(found) = self.find(deadline).await
         {
             target = found;
-            visit = self.ask(&target, true, self.questions.health, deadline).await;
+            visit =
+                self.ask(&target, Further { node: true, plugins: true, health: self.questions.health }, deadline).await;
         }
         self.settle(&mut visit, deadline).await;
         visit.took = started.elapsed();
         visit
     }
 
-    async fn ask(&self, target: &Arc<Target>, asks_node: bool, asks_health: bool, deadline: Instant) -> Visit {
-        let ask_if = async |wanted: bool, endpoint, path| match wanted {
-            true => Some(target.ask(endpoint, path, deadline).await),
-            false => None,
-        };
-        let (root, stats, health, hot_threads, node, plugins) = tokio::join!(
+    async fn ask(&self, target: &Arc<Target>, further: Further, deadline: Instant) -> Visit {
+        let hot_threads = target.ask_if(self.questions.hot_threads, "hot_threads", "/_node/hot_threads", deadline);
+        let (root, stats, hot_threads, (node, plugins, health)) = tokio::join!(
             target.ask("root", "/", deadline),
             target.ask("node_stats", "/_node/stats", deadline),
-            ask_if(asks_health, "health_report", "/_health_report"),
-            ask_if(self.questions.hot_threads, "hot_threads", "/_node/hot_threads"),
-            ask_if(asks_node, "node", "/_node"),
-            ask_if(asks_node, "plugins", "/_node/plugins"),
+            hot_threads,
+            target.ask_further(further, deadline),
         );
         Visit {
             target: Arc::clone(target),
@@ -194,7 +204,7 @@ impl Logstash {
             hot_threads,
             node: node.map(Arc::new),
             plugins: plugins.map(Arc::new),
-            node_is_new: asks_node,
+            node_is_new: further.node,
             took: Duration::ZERO,
         }
     }
@@ -203,40 +213,38 @@ impl Logstash {
     async fn settle(&self, visit: &mut Visit, deadline: Instant) {
         // Every answer begins with what `/` says. Without its id nothing remembered can be trusted to be of this Logstash.
         let Some(ephemeral_id) = [&visit.root, &visit.stats].into_iter().find_map(Asked::ephemeral_id) else { return };
-        if visit.node.is_none() {
+        let further = {
             let memory = self.memory();
-            if memory.ephemeral_id == ephemeral_id {
-                visit.node.clone_from(&memory.node);
-                visit.plugins.clone_from(&memory.plugins);
+            let is_same = memory.ephemeral_id == ephemeral_id;
+            if is_same {
+                visit.node = visit.node.take().or_else(|| memory.node.clone());
+                visit.plugins = visit.plugins.take().or_else(|| memory.plugins.clone());
             }
-        }
-        if visit.node.is_none() {
-            let asks_health = visit.health.is_none() && self.questions.health;
-            let ask_health = async {
-                match asks_health {
-                    true => Some(visit.target.ask("health_report", "/_health_report", deadline).await),
-                    false => None,
-                }
-            };
-            let (node, plugins, health) = tokio::join!(
-                visit.target.ask("node", "/_node", deadline),
-                visit.target.ask("plugins", "/_node/plugins", deadline),
-                ask_health
-            );
-            (visit.node, visit.plugins, visit.node_is_new) = (Some(Arc::new(node)), Some(Arc::new(plugins)), true);
-            visit.health = health.or(visit.health.take());
-        }
-        let not_known = visit.health.as_ref().is_some_and(|asked| asked.status == Some(StatusCode::NOT_FOUND));
-        if not_known {
-            visit.health = None;
-        }
+            Further {
+                node: visit.node.is_none(),
+                plugins: visit.plugins.is_none() && !(is_same && memory.no_plugins),
+                health: self.questions.health && visit.health.is_none() && !(is_same && memory.no_health),
+            }
+        };
+        let (node, plugins, health) = visit.target.ask_further(further, deadline).await;
+        visit.node_is_new |= node.is_some();
+        visit.node = visit.node.take().or(node.map(Arc::new));
+        visit.plugins = visit.plugins.take().or(plugins.map(Arc::new));
+        visit.health = visit.health.take().or(health);
+
+        // Not there in this version: no failure, and not asked for again before a restart.
+        let is_unknown = |asked: Option<&Asked>| asked.is_some_and(|asked| asked.status == Some(StatusCode::NOT_FOUND));
+        let (no_plugins, no_health) = (is_unknown(visit.plugins.as_deref()), is_unknown(visit.health.as_ref()));
+        visit.plugins = visit.plugins.take().filter(|_| !no_plugins);
+        visit.health = visit.health.take().filter(|_| !no_health);
         let good = |asked: &Option<Arc<Asked>>| asked.clone().filter(|asked| asked.body.is_ok());
         let mut memory = self.memory();
         if memory.ephemeral_id != ephemeral_id {
-            memory.no_health = false;
+            (memory.no_plugins, memory.no_health) = (false, false);
             memory.ephemeral_id = ephemeral_id;
         }
-        memory.no_health |= not_known;
+        memory.no_plugins |= no_plugins;
+        memory.no_health |= no_health;
         memory.node = good(&visit.node);
         memory.plugins = good(&visit.plugins);
     }
@@ -310,6 +318,25 @@ impl Target {
         let (hostname, prefix) = (url.to_string(), std::mem::take(&mut url.path));
         let upstream = Upstream::new(url, headers, &settings.tls, KEPT_CONNECTIONS, MOST_BYTES)?;
         Ok(Self { hostname, instance_name, prefix, upstream })
+    }
+
+    async fn ask_if(
+        &self,
+        wanted: bool,
+        endpoint: &'static str,
+        path: &'static str,
+        deadline: Instant,
+    ) -> Option<Asked> {
+        if wanted { Some(self.ask(endpoint, path, deadline).await) } else { None }
+    }
+
+    /// `/_node`, `/_node/plugins` and the health report, those that are wanted, at the same time.
+    async fn ask_further(&self, wanted: Further, deadline: Instant) -> (Option<Asked>, Option<Asked>, Option<Asked>) {
+        tokio::join!(
+            self.ask_if(wanted.node, "node", "/_node", deadline),
+            self.ask_if(wanted.plugins, "plugins", "/_node/plugins", deadline),
+            self.ask_if(wanted.health, "health_report", "/_health_report", deadline),
+        )
     }
 
     async fn ask(&self, endpoint: &'static str, path: &'static str, deadline: Instant) -> Asked {

@@ -122,6 +122,32 @@ fn each_endpoint_is_asked_once() {
 }
 
 #[test]
+fn what_is_not_there_is_asked_for_once_and_no_failure() {
+    let mut logstash = Logstash::start(Version::V9_4);
+    for path in [PLUGINS, HEALTH] {
+        logstash.upstream().set_path(path, Answer::status(404, "{}"));
+    }
+    let exporter = start(&logstash.url(), &[]);
+    for id in ["11111111-2222-4333-8444-555555555555", "22222222-2222-4333-8444-555555555555"] {
+        logstash.set_ephemeral_id(id);
+        for path in [PLUGINS, HEALTH] {
+            logstash.upstream().set_path(path, Answer::status(404, "{}"));
+        }
+        logstash.upstream().forget_requests();
+        for _ in 0..3 {
+            let page = scrape(&exporter);
+            page.has(up(1.0));
+            page.has(metric("logstash_jvm_info"));
+            page.lacks(metric("logstash_exporter_endpoint_up").label("endpoint", "plugins"));
+        }
+        let asked = [STATS, NODE, PLUGINS, HEALTH].map(|path| logstash.upstream().requests_for(path));
+        assert_eq!(asked, [3, 1, 1, 1], "{id}");
+    }
+    let (_, log) = exporter.terminate();
+    assert_eq!(complaints(&log), [""; 0]);
+}
+
+#[test]
 fn two_scrapes_at_once_are_two_answers() {
     let logstash = Logstash::start(Version::V9_4);
     let exporter = start(&logstash.url(), &[]);
