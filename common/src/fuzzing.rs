@@ -220,6 +220,15 @@ pub fn feed_garbage(parser: &Parser) {
     }
 }
 
+/// [`feed_garbage`] for each of `parsers`; prints which it is at, for the one that panics.
+#[expect(clippy::print_stdout, reason = "a test runs this, and shows it when it fails")]
+pub fn feed_garbage_to_all(parsers: &[Parser]) {
+    for parser in parsers {
+        println!("{}", parser.name);
+        feed_garbage(parser);
+    }
+}
+
 /// `n` texts that were `good` once. The same every time.
 pub fn mutants(good: &[u8], n: usize) -> impl Iterator<Item = Vec<u8>> {
     let mut dice = Dice(0x9E37_79B9_7F4A_7C15 ^ good.len() as u64);
@@ -318,9 +327,6 @@ mod tests {
 
     #[test]
     fn every_parser_survives_garbage() {
-        for parser in PARSERS {
-            println!("{}", parser.name);
-            feed_garbage(parser);
-        }
+        feed_garbage_to_all(PARSERS);
     }
 }

@@ -40,9 +40,6 @@ mod tests {
 
     #[test]
     fn every_parser_survives_garbage() {
-        for parser in PARSERS {
-            println!("{}", parser.name);
-            common::fuzzing::feed_garbage(parser);
-        }
+        common::fuzzing::feed_garbage_to_all(PARSERS);
     }
 }
