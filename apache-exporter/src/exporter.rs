@@ -14,7 +14,7 @@ use common::filter::{Pattern, compile};
 use common::flags::{Args, Flag};
 use common::query;
 use common::render::Renderer;
-use common::source::{Answer, Answering, Asked, Endpoint, Own, Refusal, Source, Standing, beside};
+use common::source::{Answer, Answering, Asked, Endpoint, Own, Refusal, Source, Standing, inline_or_blocking};
 use common::upstream::{Pem, TlsOptions, Url};
 use hyper::StatusCode;
 use hyper::header::{
@@ -163,7 +163,7 @@ impl Source for Exporter {
                 Endpoint::Probe => self.target(&asked)?,
             };
             let visit = httpd.visit(asked.deadline).await;
-            beside(visit.bytes(), move || self.page(&httpd, visit, &asked, &own)).await
+            inline_or_blocking(visit.bytes(), move || self.page(&httpd, visit, &asked, &own)).await
         })
     }
 

@@ -143,7 +143,10 @@ impl Own {
 const MOST_INLINE_BYTES: usize = 256 << 10;
 
 /// Runs `work`, which has `bytes` to read: here when they are few, on a thread that may block when they are many.
-pub async fn beside<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+pub async fn inline_or_blocking<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refusal> {
     if bytes <= MOST_INLINE_BYTES {
         return Ok(work());
     }

@@ -265,9 +265,7 @@ impl Upstream {
         let body = if head.status.is_success() { self.unpacked(&head.headers, bytes)? } else { bytes };
         Ok(Fetched { status: head.status, headers: head.headers, body })
     }
-}
 
-impl Upstream {
     /// The body as it was before it was compressed.
     fn unpacked(&self, headers: &HeaderMap, body: Vec<u8>) -> Result<Vec<u8>, Failure> {
         let encoding = headers.get(CONTENT_ENCODING).map_or(&b""[..], |value| value.as_bytes()).trim_ascii();

@@ -15,7 +15,7 @@ use common::build_info;
 use common::error::ConfigError;
 use common::exposition::{Desc, Page};
 use common::render::Renderer;
-use common::source::{Answer, Answering, Asked, Own, Refusal, Source, Standing, beside};
+use common::source::{Answer, Answering, Asked, Own, Refusal, Source, Standing, inline_or_blocking};
 use common::upstream::{Reason, Tally};
 use common::watched::Watched;
 use common::web::WebConfigFile;
@@ -180,7 +180,7 @@ impl Exporter {
     }
 
     /// As [`page`](Self::page), out of the way of others when there is much to read.
-    async fn page_beside(
+    async fn make_page(
         self: &Arc<Self>,
         visits: Visits,
         asked: &Asked,
@@ -189,7 +189,7 @@ impl Exporter {
     ) -> Result<Outcome, Refusal> {
         let bytes: usize = visits.iter().map(|(_, visit)| visit.bytes()).sum();
         let (exporter, asked, own) = (Arc::clone(self), asked.clone(), Arc::clone(own));
-        beside(bytes, move || exporter.page(visits, &asked, &own, may_ask)).await
+        inline_or_blocking(bytes, move || exporter.page(visits, &asked, &own, may_ask)).await
     }
 }
 
@@ -217,12 +217,12 @@ impl Source for Exporter {
                 done.sort_by_key(|(at, ..)| *at);
                 visits.extend(done.into_iter().map(|(_, logstash, visit)| (logstash, visit)));
             }
-            let mut outcome = self.page_beside(visits, &asked, &own, true).await?;
+            let mut outcome = self.make_page(visits, &asked, &own, true).await?;
             if let Outcome::Outdated(mut visits, outdated) = outcome {
                 for (_, (logstash, visit)) in visits.iter_mut().enumerate().filter(|(at, _)| outdated.contains(at)) {
                     logstash.ask_node_again(visit, deadline).await;
                 }
-                outcome = self.page_beside(visits, &asked, &own, false).await?;
+                outcome = self.make_page(visits, &asked, &own, false).await?;
             }
             match outcome {
                 Outcome::Page(answer) => Ok(answer),

@@ -65,8 +65,8 @@ struct Memory {
     ephemeral_id: String,
     /// Stands for the pipelines that `node` tells about.
     pipelines: u64,
-    node: Option<Arc<Asked>>,
-    plugins: Option<Arc<Asked>>,
+    node: Option<Arc<Exchange>>,
+    plugins: Option<Arc<Exchange>>,
     /// Answered 404 by the Logstash of this id.
     no_plugins: bool,
     no_health: bool,
@@ -84,7 +84,7 @@ struct Further {
 }
 
 /// A question and its answer.
-struct Asked {
+struct Exchange {
     endpoint: &'static str,
     path: &'static str,
     body: Result<Vec<u8>, (Reason, String)>,
@@ -96,12 +96,12 @@ struct Asked {
 /// What came of one scrape, not yet read.
 pub struct Visit {
     target: Arc<Target>,
-    root: Asked,
-    stats: Asked,
-    health: Option<Asked>,
-    hot_threads: Option<Asked>,
-    node: Option<Arc<Asked>>,
-    plugins: Option<Arc<Asked>>,
+    root: Exchange,
+    stats: Exchange,
+    health: Option<Exchange>,
+    hot_threads: Option<Exchange>,
+    node: Option<Arc<Exchange>>,
+    plugins: Option<Arc<Exchange>>,
     /// Whether `node` is of this visit.
     node_is_new: bool,
     took: Duration,
@@ -212,7 +212,9 @@ impl Logstash {
     /// Decides what is still true of what was remembered, and asks again for what is not.
     async fn settle(&self, visit: &mut Visit, deadline: Instant) {
         // Every answer begins with what `/` says. Without its id nothing remembered can be trusted to be of this Logstash.
-        let Some(ephemeral_id) = [&visit.root, &visit.stats].into_iter().find_map(Asked::ephemeral_id) else { return };
+        let Some(ephemeral_id) = [&visit.root, &visit.stats].into_iter().find_map(Exchange::ephemeral_id) else {
+            return;
+        };
         let further = {
             let memory = self.memory();
             let is_same = memory.ephemeral_id == ephemeral_id;
@@ -233,11 +235,12 @@ impl Logstash {
         visit.health = visit.health.take().or(health);
 
         // Not there in this version: no failure, and not asked for again before a restart.
-        let is_unknown = |asked: Option<&Asked>| asked.is_some_and(|asked| asked.status == Some(StatusCode::NOT_FOUND));
+        let is_unknown =
+            |asked: Option<&Exchange>| asked.is_some_and(|asked| asked.status == Some(StatusCode::NOT_FOUND));
         let (no_plugins, no_health) = (is_unknown(visit.plugins.as_deref()), is_unknown(visit.health.as_ref()));
         visit.plugins = visit.plugins.take().filter(|_| !no_plugins);
         visit.health = visit.health.take().filter(|_| !no_health);
-        let good = |asked: &Option<Arc<Asked>>| asked.clone().filter(|asked| asked.body.is_ok());
+        let good = |asked: &Option<Arc<Exchange>>| asked.clone().filter(|asked| asked.body.is_ok());
         let mut memory = self.memory();
         if memory.ephemeral_id != ephemeral_id {
             (memory.no_plugins, memory.no_health) = (false, false);
@@ -269,10 +272,10 @@ impl Logstash {
         let Place::Host { host, .. } = &self.settings.url.place else { return None };
         for port in PORTS {
             let text = format!("http://{host}:{port}");
-            let Ok(target) = Url::parse(&text, "").and_then(|url| {
-                let name = config::usual_name(&text);
-                Target::new(&self.settings, url, name)
-            }) else {
+            // A name that somebody chose stays; one that was made of the URL moves with it.
+            let was_chosen = self.settings.name != config::usual_name(&self.settings.url.to_string());
+            let name = if was_chosen { self.settings.name.clone() } else { config::usual_name(&text) };
+            let Ok(target) = Url::parse(&text, "").and_then(|url| Target::new(&self.settings, url, name)) else {
                 continue;
             };
             let asked = target.ask("root", "/", deadline.min(Instant::now() + PORT_PATIENCE)).await;
@@ -326,12 +329,16 @@ impl Target {
         endpoint: &'static str,
         path: &'static str,
         deadline: Instant,
-    ) -> Option<Asked> {
+    ) -> Option<Exchange> {
         if wanted { Some(self.ask(endpoint, path, deadline).await) } else { None }
     }
 
     /// `/_node`, `/_node/plugins` and the health report, those that are wanted, at the same time.
-    async fn ask_further(&self, wanted: Further, deadline: Instant) -> (Option<Asked>, Option<Asked>, Option<Asked>) {
+    async fn ask_further(
+        &self,
+        wanted: Further,
+        deadline: Instant,
+    ) -> (Option<Exchange>, Option<Exchange>, Option<Exchange>) {
         tokio::join!(
             self.ask_if(wanted.node, "node", "/_node", deadline),
             self.ask_if(wanted.plugins, "plugins", "/_node/plugins", deadline),
@@ -339,7 +346,7 @@ impl Target {
         )
     }
 
-    async fn ask(&self, endpoint: &'static str, path: &'static str, deadline: Instant) -> Asked {
+    async fn ask(&self, endpoint: &'static str, path: &'static str, deadline: Instant) -> Exchange {
         let started = Instant::now();
         let fetched = self.upstream.get(&format!("{}{path}", self.prefix), deadline).await;
         let status = fetched.as_ref().ok().map(|fetched| fetched.status);
@@ -352,11 +359,11 @@ impl Target {
             Err(Failure { kind: Kind::TooLarge, what }) => Err((Reason::Parse, format!("GET {path}: {what}"))),
             Err(failure) => Err((failure.kind.into(), format!("GET {path}: {failure}"))),
         };
-        Asked { endpoint, path, body, status, took: started.elapsed() }
+        Exchange { endpoint, path, body, status, took: started.elapsed() }
     }
 }
 
-impl Asked {
+impl Exchange {
     /// The id of the process that answered; no other program has one.
     fn ephemeral_id(&self) -> Option<String> {
         let root = api::parse_root(self.body.as_deref().ok()?).ok()?;
@@ -367,7 +374,7 @@ impl Asked {
 impl Visit {
     /// What the exporter of 2018 counts: collector, whether it went well, seconds.
     pub fn durations(&self) -> [(&'static str, bool, f64); 2] {
-        let of = |collector, asked: &Asked| (collector, asked.body.is_ok(), asked.took.as_secs_f64());
+        let of = |collector, asked: &Exchange| (collector, asked.body.is_ok(), asked.took.as_secs_f64());
         [of("info", &self.root), of("node", &self.stats)]
     }
 
@@ -416,7 +423,7 @@ struct Reader {
 impl Reader {
     fn read<'b, T>(
         &mut self,
-        asked: Option<&'b Asked>,
+        asked: Option<&'b Exchange>,
         parse: fn(&'b [u8]) -> Result<Parsed<T>, BadDocument>,
     ) -> Option<T> {
         let asked = asked?;

@@ -32,7 +32,7 @@ pub const FLAGS: &[Flag] = &[
     Flag::switch(
         "logstash.find-port",
         true,
-        "Look on ports 9600 to 9700 when no URL was given and nobody listens on the first.",
+        "Look on ports 9600 to 9700 when neither URL nor user was given and nobody listens on the first.",
     ),
     Flag::duration("logstash.timeout", "0s", "Most that asking may take; 0s is what the scrape allows.")
         .env("LOGSTASH_TIMEOUT"),
@@ -101,7 +101,8 @@ pub fn source(args: &Arc<Args>) -> Result<Made, Vec<ConfigError>> {
     let questions = Questions { health: args.on("metrics.health"), hot_threads: args.on("metrics.hot-threads") };
     let Some(file) = file(args).map_err(|e| vec![e])? else {
         let instance = instance(args).and_then(|instance| {
-            let search = args.on("logstash.find-port") && !args.given("logstash.url");
+            // Whoever listens on the other ports must not be shown a password.
+            let search = args.on("logstash.find-port") && !args.given("logstash.url") && instance.credentials.is_none();
             Logstash::new(instance, questions, search)
                 .map_err(|what| ConfigError::new(format!("--logstash.url: {what}")))
         });

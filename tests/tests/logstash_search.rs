@@ -50,4 +50,15 @@ fn found_behind_another_program() {
     let alone = Running::start("logstash-exporter", &["--no-logstash.find-port"]);
     scrape(&alone).has(metric("logstash_up").value(0.0));
     assert_eq!(logstash.upstream().requests(), 0);
+    // A password is not shown to whoever listens.
+    let asked = other.requests();
+    let secretive = ["--logstash.username=watch", "--logstash.password=open sesame"];
+    let secretive = Running::start("logstash-exporter", &secretive);
+    scrape(&secretive).has(metric("logstash_up").value(0.0));
+    assert_eq!((logstash.upstream().requests(), other.requests()), (0, asked));
+    // A name that somebody chose stays.
+    let named = Running::start("logstash-exporter", &["--logstash.name=mine"]);
+    let page = scrape(&named);
+    page.has(metric("logstash_info_up").label("instance_name", "mine").value(1.0));
+    page.has(metric("logstash_info_up").label("hostname", "http://localhost:9603"));
 }

@@ -98,13 +98,13 @@ impl TlsOptions {
             .map_err(|e| format!("no TLS: {e}"))?
             .dangerous();
         let verifier: Arc<dyn ServerCertVerifier> = match self.insecure {
-            true => Arc::new(AnyCertificate(provider)),
+            true => Arc::new(Trust::Any(provider)),
             false => {
                 let (roots, named) = self.roots()?;
                 let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
                     .build()
                     .map_err(|e| format!("expected certificates of authorities: {e}"))?;
-                Arc::new(Trusted { chain, named })
+                Arc::new(Trust::Of { chain, named })
             }
         };
         let builder = builder.with_custom_certificate_verifier(verifier);
@@ -152,22 +152,23 @@ impl TlsOptions {
 type Fingerprint = [u8; SHA256_OUTPUT_LEN];
 
 fn fingerprint(cert: &CertificateDer<'_>) -> Fingerprint {
-    let mut fingerprint = [0; SHA256_OUTPUT_LEN];
-    for (to, from) in fingerprint.iter_mut().zip(digest(&SHA256, cert).as_ref()) {
-        *to = *from;
-    }
-    fingerprint
+    // As long as SHA-256 makes it, always.
+    Fingerprint::try_from(digest(&SHA256, cert).as_ref()).unwrap_or_default()
 }
 
-/// Takes what an authority signed, and the certificates of the bundle themselves: a self-signed one is often an
-/// authority by its own account (`openssl req -x509` makes it so), which webpki refuses as a server's.
+/// Whose certificates are taken.
 #[derive(Debug)]
-struct Trusted {
-    chain: Arc<WebPkiServerVerifier>,
-    named: Vec<Fingerprint>,
+enum Trust {
+    /// Everybody's, proof of the key or not: what `--insecure` asks for. Whoever sits in between could show one of their
+    /// own, so that a proof would prove nothing; and webpki, which would check it, reads no X.509 version 1, which
+    /// `openssl x509 -req` still makes.
+    Any(Arc<CryptoProvider>),
+    /// What an authority signed, and the certificates of the bundle themselves: a self-signed one is often an
+    /// authority by its own account (`openssl req -x509` makes it so), which webpki refuses as a server's.
+    Of { chain: Arc<WebPkiServerVerifier>, named: Vec<Fingerprint> },
 }
 
-impl ServerCertVerifier for Trusted {
+impl ServerCertVerifier for Trust {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -176,11 +177,16 @@ impl ServerCertVerifier for Trusted {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if self.named.contains(&fingerprint(end_entity)) {
-            verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-            return is_valid_at(end_entity, now).map(|()| ServerCertVerified::assertion());
+        match self {
+            Self::Any(_) => Ok(ServerCertVerified::assertion()),
+            Self::Of { named, .. } if named.contains(&fingerprint(end_entity)) => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                is_valid_at(end_entity, now).map(|()| ServerCertVerified::assertion())
+            }
+            Self::Of { chain, .. } => {
+                chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            }
         }
-        self.chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
     fn verify_tls12_signature(
@@ -189,7 +195,10 @@ impl ServerCertVerifier for Trusted {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls12_signature(message, cert, signed)
+        match self {
+            Self::Any(_) => Ok(HandshakeSignatureValid::assertion()),
+            Self::Of { chain, .. } => chain.verify_tls12_signature(message, cert, signed),
+        }
     }
 
     fn verify_tls13_signature(
@@ -198,11 +207,17 @@ impl ServerCertVerifier for Trusted {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls13_signature(message, cert, signed)
+        match self {
+            Self::Any(_) => Ok(HandshakeSignatureValid::assertion()),
+            Self::Of { chain, .. } => chain.verify_tls13_signature(message, cert, signed),
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chain.supported_verify_schemes()
+        match self {
+            Self::Any(provider) => provider.signature_verification_algorithms.supported_schemes(),
+            Self::Of { chain, .. } => chain.supported_verify_schemes(),
+        }
     }
 }
 
@@ -218,45 +233,4 @@ fn is_valid_at(cert: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
         return Err(Error::InvalidCertificate(CertificateError::Expired));
     }
     Ok(())
-}
-
-/// Takes every certificate, proof of its key or not: what `--insecure` asks for. Whoever sits in between could show one of
-/// their own, so that a proof would prove nothing; and webpki, which would check it, reads no X.509 version 1, which
-/// `openssl x509 -req` still makes.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
