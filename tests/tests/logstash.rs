@@ -122,6 +122,21 @@ fn each_endpoint_is_asked_once() {
 }
 
 #[test]
+fn a_pipeline_that_was_loaded_anew_shows_its_new_settings_at_once() {
+    let logstash = Logstash::start(Version::V9_4);
+    let exporter = start(&logstash.url(), &[]);
+    let workers = |value: f64| metric("logstash_pipeline_workers").label("pipeline", "main").value(value);
+    let before = scrape(&exporter).value(metric("logstash_pipeline_workers").label("pipeline", "main"));
+    logstash.twist(STATS, |stats| stats["pipelines"]["main"]["ephemeral_id"] = "another".into());
+    logstash.twist(NODE, |node| node["pipelines"]["main"]["workers"] = 77.into());
+    assert_ne!(before, 77.0);
+    logstash.upstream().forget_requests();
+    scrape(&exporter).has(workers(77.0));
+    scrape(&exporter).has(workers(77.0));
+    assert_eq!([STATS, NODE].map(|path| logstash.upstream().requests_for(path)), [2, 1]);
+}
+
+#[test]
 fn what_is_not_there_is_asked_for_once_and_no_failure() {
     let mut logstash = Logstash::start(Version::V9_4);
     for path in [PLUGINS, HEALTH] {

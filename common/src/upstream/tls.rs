@@ -234,3 +234,38 @@ fn is_valid_at(cert: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+    use std::time::Duration;
+
+    #[test]
+    fn a_certificate_that_is_trusted_as_itself_has_its_time_and_its_name() {
+        let mut params = CertificateParams::new(vec!["host.example".to_owned()]).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+        let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let ca = Pem { path: "ca.pem".into(), text: made.pem().into_bytes() };
+        let (roots, named) = TlsOptions { ca: Some(ca), ..TlsOptions::default() }.roots().unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        let trust = Trust::Of { chain, named };
+        let verdict = |name: &str, year: u64| {
+            let name = ServerName::try_from(name.to_owned()).unwrap();
+            // The middle of the year, leap days aside.
+            let now = UnixTime::since_unix_epoch(Duration::from_secs((year - 1970) * 31_557_600 + 15_000_000));
+            trust.verify_server_cert(made.der(), &[], &name, &[], now).map(drop).map_err(|e| e.to_string())
+        };
+        assert_eq!(verdict("host.example", 2020), Ok(()));
+        for (name, year, word) in [
+            ("host.example", 2019, "NotValidYet"),
+            ("host.example", 2021, "Expired"),
+            ("other.example", 2020, "not valid for name"),
+        ] {
+            let refused = verdict(name, year).unwrap_err();
+            assert!(refused.contains(word), "{name} in {year}: {refused}");
+        }
+    }
+}
