@@ -291,6 +291,17 @@ fn probes_of_anything_else_are_refused() {
         assert_eq!(exporter.get(without).status, 400, "{without}");
     }
     assert_eq!(upstream.requests(), 0);
+    // A pattern holds from end to end, whoever wrote it without saying so.
+    let (upstream, exporter) = beside_a_script(&["--probe.allow=http://127\\.0\\.0\\.1:[0-9]+/server-status"]);
+    assert_eq!(exporter.ask(&probe(&upstream.url("/server-status"))).status, 200);
+    upstream.forget_requests();
+    for target in
+        [upstream.url("/server-status/../secret"), format!("http://192.0.2.1/?{}", upstream.url("/server-status"))]
+    {
+        assert_eq!(exporter.ask(&probe(&target)).status, 403, "{target}");
+    }
+    assert_eq!(upstream.requests(), 0);
+
     // Unless allowed, nothing may be probed at all.
     let (upstream, exporter) = beside_a_script(&[]);
     let status = exporter.ask(&probe(&upstream.url("/server-status?auto"))).status;

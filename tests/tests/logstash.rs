@@ -312,6 +312,7 @@ fn one_wrong_type_costs_itself() {
     });
     let page = scrape(&exporter);
     page.has(up(1.0));
+    page.has(metric("logstash_exporter_scrape_errors_total").label("reason", "parse").value(1.0));
     page.lacks(metric("logstash_stats_jvm_threads_count"));
     page.has(metric("logstash_stats_jvm_threads_peak_count"));
     page.has(metric("logstash_stats_flow_input_current").value(f64::INFINITY));
