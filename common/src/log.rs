@@ -49,8 +49,7 @@ impl Subscriber for Log {
 
     fn event(&self, event: &Event<'_>) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let line = line(event, now, self.json);
-        let _reader_gone = std::io::stderr().lock().write_all(line.as_bytes());
+        write(&line(event, now, self.json));
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
@@ -64,13 +63,17 @@ impl Subscriber for Log {
 
 fn line(event: &Event<'_>, now: Duration, json: bool) -> String {
     let meta = event.metadata();
-    let file = meta.file().and_then(|file| file.rsplit(['/', '\\']).next()).unwrap_or("unknown");
-    let source = format!("{file}:{}", meta.line().unwrap_or(0));
     let mut fields = Fields { json, message: String::new(), rest: String::new() };
     event.record(&mut fields);
+    assemble(*meta.level(), meta.file().unwrap_or("unknown"), meta.line().unwrap_or(0), now, &fields)
+}
+
+fn assemble(level: Level, file: &str, number: u32, now: Duration, fields: &Fields) -> String {
+    let json = fields.json;
+    let source = format!("{}:{number}", file.rsplit(['/', '\\']).next().unwrap_or(file));
     let mut line = String::with_capacity(128);
     let digits = if json { 9 } else { 3 };
-    let (time, level) = (timestamp(now, digits), meta.level().as_str());
+    let (time, level) = (timestamp(now, digits), level.as_str());
     for (at, (key, value)) in
         [("time", &*time), ("level", level), ("source", &*source), ("msg", &*fields.message)].into_iter().enumerate()
     {
@@ -87,6 +90,40 @@ fn line(event: &Event<'_>, now: Duration, json: bool) -> String {
     line
 }
 
+/// Writes a finished line to standard error, where all others go.
+pub fn write(line: &str) {
+    let _reader_gone = std::io::stderr().lock().write_all(line.as_bytes());
+}
+
+/// The layout of a line that is kept as well as written.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Layout {
+    json: bool,
+}
+
+impl Layout {
+    /// As `--log.format` says.
+    pub fn of(args: &Args) -> Self {
+        Self { json: args.text("log.format") == "json" }
+    }
+
+    /// A line with its end, as the program's own lines look.
+    pub fn line<'f>(
+        self,
+        level: Level,
+        from: &std::panic::Location<'_>,
+        message: &str,
+        own: impl IntoIterator<Item = &'f (&'f str, &'f dyn fmt::Display)>,
+    ) -> String {
+        let mut fields = Fields { json: self.json, message: message.to_owned(), rest: String::new() };
+        for (key, value) in own {
+            fields.pair(key, &value.to_string());
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        assemble(level, from.file(), from.line(), now, &fields)
+    }
+}
+
 struct Fields {
     json: bool,
     message: String,
@@ -95,11 +132,15 @@ struct Fields {
 
 impl Fields {
     fn text(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            return self.message.push_str(value);
+        match field.name() {
+            "message" => self.message.push_str(value),
+            name => self.pair(name, value),
         }
+    }
+
+    fn pair(&mut self, key: &str, value: &str) {
         self.rest.push(if self.json { ',' } else { ' ' });
-        push_pair(&mut self.rest, field.name(), value, self.json);
+        push_pair(&mut self.rest, key, value, self.json);
     }
 
     /// Numbers and truth values stand without quotes in JSON.

@@ -13,22 +13,64 @@ use tokio::time::{Instant, timeout_at};
 use super::dns;
 use crate::hosts;
 
+/// Which addresses are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Families {
+    /// IPv4 alone.
+    Ip4,
+    /// IPv6 alone.
+    Ip6,
+    /// Any.
+    Both,
+}
+
+impl Families {
+    /// Whether an address is one of them; an IPv4 one in the form of an IPv6 one counts as IPv4.
+    pub fn contain(self, ip: &IpAddr) -> bool {
+        match self {
+            Self::Ip4 => ip.to_canonical().is_ipv4(),
+            Self::Ip6 => ip.to_canonical().is_ipv6(),
+            Self::Both => true,
+        }
+    }
+}
+
 /// The addresses of a host, in the order in which they should be tried; never empty.
 ///
 /// Fails with one sentence.
 pub async fn resolve(host: &str) -> Result<Vec<IpAddr>, String> {
-    if let Ok(ip) = host.parse() {
-        return Ok(vec![ip]);
+    resolve_families(host, Families::Both).await
+}
+
+/// As [`resolve`], for the families that are wanted; others are not asked for.
+///
+/// Fails with one sentence.
+pub async fn resolve_families(host: &str, families: Families) -> Result<Vec<IpAddr>, String> {
+    let known = match host.parse() {
+        Ok(ip) => vec![ip],
+        Err(_) => known(host),
+    };
+    if known.is_empty() {
+        return dns::lookup(host, families).await;
     }
+    let wanted: Vec<IpAddr> = known.into_iter().filter(|ip| families.contain(ip)).collect();
+    if wanted.is_empty() {
+        return Err(format!("no address for {host}: none of that family"));
+    }
+    Ok(wanted)
+}
+
+/// What is known without asking anybody.
+fn known(host: &str) -> Vec<IpAddr> {
     let known = hosts::addresses(host);
     if !known.is_empty() {
-        return Ok(known);
+        return known;
     }
     let name = host.trim_end_matches('.').to_ascii_lowercase();
-    if name == "localhost" || name.ends_with(".localhost") {
-        return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+    match name == "localhost" || name.ends_with(".localhost") {
+        true => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+        false => Vec::new(),
     }
-    dns::lookup(host).await
 }
 
 /// A connection to the first of `addresses` that takes one.
@@ -64,6 +106,8 @@ mod tests {
         assert_eq!(resolve("::1").await, Ok(vec!["::1".parse().unwrap()]));
         assert!(resolve("LocalHost").await.unwrap().contains(&Ipv4Addr::LOCALHOST.into()));
         assert_eq!(resolve("a.localhost.").await.unwrap().len(), 2);
+        assert_eq!(resolve_families("a.localhost", Families::Ip6).await, Ok(vec![Ipv6Addr::LOCALHOST.into()]));
+        assert!(resolve_families("::ffff:127.0.0.1", Families::Ip6).await.is_err());
     }
 
     #[tokio::test]

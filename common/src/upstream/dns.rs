@@ -17,6 +17,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
+use super::dial::Families;
+
 const CONFIG: &str = "/etc/resolv.conf";
 const PORT: u16 = 53;
 /// What an answer over UDP may have at most; larger ones come truncated and are asked for over TCP.
@@ -105,14 +107,14 @@ enum Answer {
 /// The addresses of a name, IPv4 first.
 ///
 /// Fails with one sentence.
-pub async fn lookup(host: &str) -> Result<Vec<IpAddr>, String> {
-    lookup_with(&Config::read(), host).await
+pub async fn lookup(host: &str, families: Families) -> Result<Vec<IpAddr>, String> {
+    lookup_with(&Config::read(), host, families).await
 }
 
-async fn lookup_with(config: &Config, host: &str) -> Result<Vec<IpAddr>, String> {
+async fn lookup_with(config: &Config, host: &str, families: Families) -> Result<Vec<IpAddr>, String> {
     let mut trouble = None;
     for name in config.names(host) {
-        match ask_servers(config, &name).await {
+        match ask_servers(config, &name, families).await {
             Ok(addresses) if addresses.is_empty() => {}
             Ok(addresses) => return Ok(addresses),
             Err(e) => trouble = trouble.or(Some(e)),
@@ -124,11 +126,11 @@ async fn lookup_with(config: &Config, host: &str) -> Result<Vec<IpAddr>, String>
     })
 }
 
-async fn ask_servers(config: &Config, name: &str) -> Result<Vec<IpAddr>, String> {
+async fn ask_servers(config: &Config, name: &str, families: Families) -> Result<Vec<IpAddr>, String> {
     let mut last = "no server".to_owned();
     for _ in 0..config.attempts {
         for server in &config.servers {
-            match timeout(config.timeout, ask(*server, name)).await {
+            match timeout(config.timeout, ask(*server, name, families)).await {
                 Ok(Ok(addresses)) => return Ok(addresses),
                 Ok(Err(e)) => last = format!("{server}: {e}"),
                 Err(_) => last = format!("{server}: no answer"),
@@ -138,8 +140,8 @@ async fn ask_servers(config: &Config, name: &str) -> Result<Vec<IpAddr>, String>
     Err(last)
 }
 
-/// Both kinds of addresses from one server.
-async fn ask(server: SocketAddr, name: &str) -> io::Result<Vec<IpAddr>> {
+/// The addresses that are wanted, from one server.
+async fn ask(server: SocketAddr, name: &str, families: Families) -> io::Result<Vec<IpAddr>> {
     let socket = UdpSocket::bind(match server {
         SocketAddr::V4(_) => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
         SocketAddr::V6(_) => SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0),
@@ -151,6 +153,11 @@ async fn ask(server: SocketAddr, name: &str) -> io::Result<Vec<IpAddr>> {
     SystemRandom::new().fill(&mut ids).map_err(|_| io::Error::other("no random numbers"))?;
     let [a, b, c, d] = ids;
     let mut waiting = vec![(u16::from_be_bytes([a, b]), TYPE_A), (u16::from_be_bytes([c, d]), TYPE_AAAA)];
+    waiting.retain(|(_, kind)| match families {
+        Families::Ip4 => *kind == TYPE_A,
+        Families::Ip6 => *kind == TYPE_AAAA,
+        Families::Both => true,
+    });
     for (id, kind) in &waiting {
         socket.send(&question(*id, *kind, name)?).await?;
     }
@@ -369,12 +376,14 @@ mod tests {
         // Nobody listens at the first one.
         config.servers = vec!["127.0.0.1:9".parse().unwrap(), serve().await];
         let want = vec!["10.0.0.1".parse().unwrap(), Ipv6Addr::LOCALHOST.into()];
-        assert_eq!(lookup_with(&config, "web").await, Ok(want.clone()));
-        assert_eq!(lookup_with(&config, "web.example.").await, Ok(want));
-        let unknown = lookup_with(&config, "nope").await.unwrap_err();
+        assert_eq!(lookup_with(&config, "web", Families::Both).await, Ok(want.clone()));
+        assert_eq!(lookup_with(&config, "web.example.", Families::Both).await, Ok(want));
+        let ip6 = lookup_with(&config, "web", Families::Ip6).await;
+        assert_eq!(ip6, Ok(vec![Ipv6Addr::LOCALHOST.into()]));
+        let unknown = lookup_with(&config, "nope", Families::Both).await.unwrap_err();
         assert_eq!(unknown, "no address for nope: there is no such name");
         config.servers.truncate(1);
-        let refused = lookup_with(&config, "web").await.unwrap_err();
+        let refused = lookup_with(&config, "web", Families::Both).await.unwrap_err();
         assert!(refused.starts_with("no address for web: 127.0.0.1:9: "), "{refused}");
     }
 }

@@ -1,0 +1,125 @@
+//! One probe while it runs: what it was asked, how long it may take, what it has found out so far.
+
+use std::fmt::Display;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::exposition::Page;
+use common::log::{self, Layout};
+use tokio::time::Instant;
+use tracing::Level;
+
+use crate::network::Network;
+use crate::reason::{Failure, Phase, Progress, Reason};
+
+/// A probe that runs. A prober reads the first fields, and writes what it finds to the page: also what it had found when
+/// the deadline stopped it.
+pub struct Run {
+    /// What is probed, as the request names it.
+    pub target: String,
+    /// The request's `hostname`, if it has one that is not empty.
+    pub hostname: Option<String>,
+    /// When the probe has to be over.
+    pub deadline: Instant,
+    /// Samples, but for `probe_success`, `probe_duration_seconds` and `probe_failure_info`, which come of themselves.
+    pub page: Page,
+    /// The probe's own log.
+    pub log: ProbeLog,
+    /// Where the probe is.
+    pub progress: Arc<Progress>,
+    /// The way out.
+    pub network: Arc<Network>,
+}
+
+/// Runs `work` until it ends or the deadline passes. A prober calls this once around everything that can take time, keeps
+/// what it measures outside of `work`, and writes it to the page afterwards, whatever came of it.
+///
+/// # Errors
+/// The failure of `work`, or that the deadline ended it, and where it was.
+pub async fn within<T, F>(deadline: Instant, progress: Arc<Progress>, work: F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| {
+        let phase = progress.phase();
+        Err(match phase {
+            Phase::Connect => {
+                Failure::new(phase, Reason::ConnectTimeout, "no answer to the attempt to connect in time")
+            }
+            phase => Failure::new(phase, Reason::Deadline, "the time was over"),
+        })
+    })
+}
+
+/// What a probe has to say to people: on standard error, and kept for `debug=true` and `/logs`.
+#[derive(Debug)]
+pub struct ProbeLog {
+    layout: Layout,
+    most: Level,
+    module: String,
+    target: String,
+    lines: String,
+}
+
+/// Fields of a line.
+pub type LogFields<'a> = &'a [(&'a str, &'a dyn Display)];
+
+/// Bytes of a probe's log that are kept: a peer decides how many lines there are.
+const MOST_LOG_BYTES: usize = 64 << 10;
+
+impl ProbeLog {
+    /// A log for lines at least as severe as `most`.
+    pub fn new(layout: Layout, most: Level, module: &str, target: &str) -> Self {
+        Self { layout, most, module: module.to_owned(), target: target.to_owned(), lines: String::new() }
+    }
+
+    /// Whether lines of a level are kept: for those that are dear to make.
+    pub fn keeps(&self, level: Level) -> bool {
+        level <= self.most
+    }
+
+    /// What a developer wants to see.
+    #[track_caller]
+    pub fn debug(&mut self, what: &str, fields: LogFields<'_>) {
+        self.line(Level::DEBUG, Location::caller(), what, fields);
+    }
+
+    /// What a user may want to see.
+    #[track_caller]
+    pub fn info(&mut self, what: &str, fields: LogFields<'_>) {
+        self.line(Level::INFO, Location::caller(), what, fields);
+    }
+
+    /// What is odd, and did no harm.
+    #[track_caller]
+    pub fn warn(&mut self, what: &str, fields: LogFields<'_>) {
+        self.line(Level::WARN, Location::caller(), what, fields);
+    }
+
+    /// Why the probe failed: one line, which [`crate::exporter`] writes.
+    #[track_caller]
+    pub fn error(&mut self, what: &str, fields: LogFields<'_>) {
+        self.line(Level::ERROR, Location::caller(), what, fields);
+    }
+
+    fn line(&mut self, level: Level, caller: &Location<'_>, what: &str, fields: LogFields<'_>) {
+        if !self.keeps(level) || self.lines.len() > MOST_LOG_BYTES {
+            return;
+        }
+        let own: [(&str, &dyn Display); 2] = [("module", &self.module), ("target", &self.target)];
+        let line = self.layout.line(level, caller, what, own.iter().chain(fields));
+        log::write(&line);
+        self.lines.push_str(&line);
+    }
+
+    /// All lines so far.
+    pub fn into_lines(self) -> String {
+        self.lines
+    }
+}
+
+/// Seconds as a sample has them.
+pub fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}
