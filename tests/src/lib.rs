@@ -21,6 +21,7 @@ pub mod log_line;
 pub mod logstash;
 pub mod namespace;
 pub mod page;
+pub mod pki;
 pub mod prometheus;
 pub mod running;
 pub mod skip;
