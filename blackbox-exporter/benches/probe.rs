@@ -2,7 +2,12 @@
 //!
 //! The peers' own time is in it: compare a run with another run, not with the clock of a program alone.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench stops when it cannot go on, and prints")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a bench stops when it cannot go on, and prints"
+)]
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
