@@ -3,7 +3,8 @@
 #
 # Both run with the same FLAGs and are scraped in turn, compressed, as Prometheus does it: 10 rounds of 20 scrapes each.
 # Prints CPU per scrape (user and system time of the whole process, median of the rounds), peak and anonymous memory, and
-# the ratios ours/theirs. COMPARE_PATH is what is asked for, /metrics unless it is set. Needs bash, curl and awk. BENCHMARKS.md has examples for each program.
+# the ratios ours/theirs. COMPARE_PATH is what is asked for, /metrics unless it is set. Needs bash,
+# curl and awk. BENCHMARKS.md has examples for each program.
 set -euo pipefail
 ours=${1:?usage: compare.sh OURS THEIRS [FLAG...]}
 theirs=${2:?usage: compare.sh OURS THEIRS [FLAG...]}
