@@ -134,8 +134,12 @@ fn scalar(line: u64, text: &str, plain: bool, tag: Option<&Tag>) -> Result<Value
             let bytes = STANDARD.decode(text).map(Value::Binary);
             return bytes.map_err(|_| YamlError::new(line, "", "expected base64 after !!binary"));
         }
+        Some("null") if !matches!(text, "" | "~" | "null" | "Null" | "NULL") => {
+            return Err(YamlError::new(line, "", "expected nothing after !!null"));
+        }
         Some(_) => true,
-        None => plain,
+        // Under a tag of somebody else a scalar is a text.
+        None => plain && tag.is_none_or(|tag| tag.suffix().is_empty() && tag.handle() == "!"),
     };
     Ok(match text {
         "" | "~" | "null" | "Null" | "NULL" if plain => Value::Null,
