@@ -83,7 +83,9 @@ mod tests {
 
     #[test]
     fn mistakes() {
-        for (name, value) in [("Tenant", "hidden"), ("", "hidden"), ("a b", "hidden"), ("é", "hidden"), ("a", "hidden\n")] {
+        for (name, value) in
+            [("Tenant", "hidden"), ("", "hidden"), ("a b", "hidden"), ("é", "hidden"), ("a", "hidden\n")]
+        {
             let wrong = sent(name, &[value]).unwrap_err();
             assert!(!wrong.contains("hidden"), "{wrong}");
         }

@@ -22,7 +22,10 @@ impl Target {
         let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")).unwrap_or(text);
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
-        if place.bytes().any(|b| b <= b' ' || matches!(b, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')) {
+        if place
+            .bytes()
+            .any(|b| b <= b' ' || matches!(b, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}'))
+        {
             return Err(wrong("a character that no host has"));
         }
         let (host, port) = match place.strip_prefix('[') {
