@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::client::{Request, Response};
+use crate::client::{Request, Response, percent_encoded};
 use crate::page::{Metric, Page, metric};
 use crate::running::Running;
 
@@ -92,22 +92,11 @@ impl Blackbox {
 
 /// Path and query of a probe.
 pub fn probe_path(module: &str, target: &str, parameters: &[(&str, &str)]) -> String {
-    let mut path = format!("/probe?module={}&target={}", encode(module), encode(target));
+    let mut path = format!("/probe?module={}&target={}", percent_encoded(module), percent_encoded(target));
     for (key, value) in parameters {
-        let _infallible = write!(path, "&{key}={}", encode(value));
+        let _infallible = write!(path, "&{key}={}", percent_encoded(value));
     }
     path
-}
-
-fn encode(text: &str) -> String {
-    let mut out = String::new();
-    for b in text.bytes() {
-        let _infallible = match b {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => write!(out, "{}", char::from(b)),
-            b => write!(out, "%{b:02X}"),
-        };
-    }
-    out
 }
 
 impl Probed {
