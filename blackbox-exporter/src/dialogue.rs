@@ -90,13 +90,15 @@ impl Facts {
 }
 
 /// Opens a connection by `connect` and follows the script, until it ends or the run is over; what it found is on the page.
+/// A server that speaks only an old version of TLS is connected to twice.
 ///
 /// # Errors
 /// The connection cannot be opened, there is no TLS, or the other side does not keep to the script.
-pub async fn hold<C, S>(run: &mut Run, script: Script<'_>, connect: C) -> Result<(), Failure>
+pub async fn hold<C, W, S>(run: &mut Run, script: Script<'_>, connect: C) -> Result<(), Failure>
 where
-    C: Future<Output = Result<S, Failure>> + Send,
-    S: AsyncRead + AsyncWrite + Unpin + Send,
+    C: Fn() -> W,
+    W: Future<Output = Result<S, Failure>>,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut facts = Facts::default();
     let progress = Arc::clone(&run.progress);
@@ -114,17 +116,30 @@ struct Talk<'t, 'm> {
 }
 
 impl Talk<'_, '_> {
-    async fn whole<S>(mut self, connect: impl Future<Output = Result<S, Failure>>) -> Result<(), Failure>
+    async fn whole<C, W, S>(mut self, connect: C) -> Result<(), Failure>
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
+        C: Fn() -> W,
+        W: Future<Output = Result<S, Failure>>,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         // Files that the module names are looked at before anybody is bothered.
         let client = self.script.tls.then(|| self.client()).transpose()?;
         self.progress.enter(Phase::Connect);
-        let mut stream: Box<dyn Stream + '_> = Box::new(connect.await?);
-        if let Some(client) = client {
-            stream = self.secure(&client, stream).await?;
-        }
+        let stream = connect().await?;
+        let mut stream: Box<dyn Stream> = match client {
+            None => Box::new(stream),
+            Some(client) => {
+                self.progress.enter(Phase::Tls);
+                match client.connect_any(stream, self.server_name(), &self.facts.tls, connect).await? {
+                    Some(stream) => Box::new(stream),
+                    None if self.script.steps.is_empty() => {
+                        self.facts.connected = true;
+                        return Ok(());
+                    }
+                    None => return Err(tls::too_old(&self.facts.tls)),
+                }
+            }
+        };
         self.facts.connected = true;
         self.progress.enter(Phase::Dialogue);
 
@@ -136,7 +151,9 @@ impl Talk<'_, '_> {
                 // What came in the clear is not to be taken for something that came over TLS.
                 incoming = Incoming::default();
                 let client = self.client().map_err(place)?;
-                stream = self.secure(&client, stream).await.map_err(place)?;
+                self.progress.enter(Phase::Tls);
+                let secured = client.connect(stream, self.server_name(), &self.facts.tls).await;
+                stream = Box::new(secured.map_err(place)?);
                 self.progress.enter(Phase::Dialogue);
             }
         }
@@ -153,30 +170,24 @@ impl Talk<'_, '_> {
         self.script.module.tls.client(self.script.tls_config, &[])
     }
 
-    async fn secure<'s>(
-        &mut self,
-        client: &tls::Client,
-        stream: Box<dyn Stream + 's>,
-    ) -> Result<Box<dyn Stream + 's>, Failure> {
-        self.progress.enter(Phase::Tls);
-        let name = match self.script.tls_config.server_name.as_str() {
+    fn server_name(&self) -> &str {
+        match self.script.tls_config.server_name.as_str() {
             "" => self.script.server_name,
             name => name,
-        };
-        Ok(Box::new(client.connect(stream, name, &self.facts.tls).await?))
+        }
     }
 
     async fn step(
         &mut self,
         step: &QueryResponse,
-        mut stream: &mut Box<dyn Stream + '_>,
+        stream: &mut Box<dyn Stream>,
         incoming: &mut Incoming,
     ) -> Result<(), Failure> {
         let mut send = None;
         if let Some(expect) = &step.expect {
             let mut lines = 0_u64;
             let captures = loop {
-                let Some(line) = incoming.line(&mut stream).await.map_err(trouble)? else {
+                let Some(line) = incoming.line(stream).await.map_err(trouble)? else {
                     self.facts.regex = true;
                     return Err(unmatched(lines));
                 };
@@ -199,7 +210,7 @@ impl Talk<'_, '_> {
             send = Some(captures.expand(&step.send));
         }
         if !step.expect_bytes.is_empty() {
-            self.expect_bytes(&step.expect_bytes, &mut stream, incoming).await?;
+            self.expect_bytes(&step.expect_bytes, stream, incoming).await?;
         }
         let mut send = send.unwrap_or_else(|| step.send.clone());
         if !send.is_empty() {
@@ -258,6 +269,10 @@ fn trouble(trouble: Trouble) -> Failure {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
 fn broken(e: io::Error) -> Failure {
-    Failure::new(Phase::Dialogue, Reason::Closed, format!("the connection broke: {e}"))
+    tls::read_failure(&e, Phase::Dialogue)
 }
+
+#[cfg(test)]
+mod tests;

@@ -110,8 +110,13 @@ impl Incoming {
             }
         }
         let room = most.saturating_sub(self.rest().len());
-        let read = (&mut *stream).take(u64::try_from(room).unwrap_or(u64::MAX)).read_buf(&mut self.bytes).await?;
-        self.ended |= read == 0;
+        let mut limited = (&mut *stream).take(u64::try_from(room).unwrap_or(u64::MAX));
+        match limited.read_buf(&mut self.bytes).await {
+            Ok(read) => self.ended |= read == 0,
+            // Over TLS: the other side left without saying goodbye, which many do.
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => self.ended = true,
+            Err(e) => return Err(e),
+        }
         Ok(())
     }
 }

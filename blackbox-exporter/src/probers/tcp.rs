@@ -31,7 +31,11 @@ pub(super) async fn probe(module: &Module, run: &mut Run) -> Result<(), Failure>
         server_name: hostname.as_deref().unwrap_or(host),
     };
     let network = Arc::clone(&run.network);
-    dialogue::hold(run, script, async move { network.connect(to, source).await }).await
+    let connect = || {
+        let network = Arc::clone(&network);
+        async move { network.connect(to, source).await }
+    };
+    dialogue::hold(run, script, connect).await
 }
 
 /// The address to connect from, if the module names one.

@@ -30,7 +30,9 @@ pub(super) async fn probe(module: &Module, run: &mut Run) -> Result<(), Failure>
     };
     // A NUL instead of the `@` is what the system wants.
     let path = target.strip_prefix('@').map_or_else(|| target.clone(), |name| format!("\0{name}"));
-    let shown = target.as_str();
-    let connect = async move { UnixStream::connect(path).await.map_err(|e| connect_failure(&shown, &e)) };
+    let connect = || {
+        let (path, shown) = (path.clone(), target.clone());
+        async move { UnixStream::connect(path).await.map_err(|e| connect_failure(&shown, &e)) }
+    };
     dialogue::hold(run, script, connect).await
 }
