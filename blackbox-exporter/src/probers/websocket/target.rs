@@ -26,7 +26,7 @@ impl Target {
     pub(super) fn parse(text: &str) -> Result<Self, Failure> {
         // The text may hold a password, and is not shown.
         let wrong = |what: &str| Failure::target(format!("target: expected a ws:// or wss:// URL, found {what}"));
-        if !text.contains("://") {
+        if text.split_once("://").is_none_or(|(scheme, _)| scheme.is_empty()) {
             return Err(wrong("none"));
         }
         // A zone is written with `%25` in a URL, and a blank in a path gets along.
