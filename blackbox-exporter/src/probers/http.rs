@@ -1,5 +1,8 @@
 //! `prober: http`.
 
+#[cfg_attr(not(test), expect(dead_code, reason = "the prober does not ask for it yet"))]
+mod http3;
+
 use crate::module::Module;
 use crate::reason::Failure;
 use crate::run::Run;
