@@ -64,7 +64,7 @@ impl Way<'_> {
                 None => self.look_up(&to.url.host, self.ip, trip).await?,
             };
             let stream = self.tcp(address, port, trip).await?;
-            return self.dress(stream, to, None, trip, facts).await;
+            return self.dress(stream, to, Some((address, port)), trip, facts).await;
         };
         // What may not be probed may not be probed through a proxy either.
         if let Some(address) = known {
@@ -82,7 +82,10 @@ impl Way<'_> {
         }
         self.progress.enter(Phase::Proxy);
         match proxy.kind {
-            Kind::Http if !to.url.tls => return self.dress(stream, to, Some(proxy), trip, facts).await,
+            Kind::Http if !to.url.tls => {
+                trip.ready = Some(Instant::now());
+                return Ok(Opened { stream, http2: false, through: Some(proxy) });
+            }
             Kind::Http => tunnel::connect(&mut stream, &proxy, &host, port, &self.proxy.connect_headers).await?,
             Kind::Socks => stream = tunnel::socks(stream, &proxy, &host, port).await?,
         }
@@ -109,20 +112,31 @@ impl Way<'_> {
         Ok(Box::new(Counted::new(stream, Arc::clone(self.network))))
     }
 
+    /// Puts TLS around a connection if the URL asks for it; `directly` is where another one like it can be had.
     async fn dress(
         &self,
         stream: Stream,
         to: To<'_>,
-        through: Option<Proxy>,
+        directly: Option<(Address, u16)>,
         trip: &mut Trip,
         facts: &tls::Facts,
     ) -> Result<Opened, Failure> {
-        let mut opened = Opened { stream, http2: false, through };
+        let mut opened = Opened { stream, http2: false, through: None };
         if to.url.tls {
             self.progress.enter(Phase::Tls);
-            let started = Instant::now();
             let client = self.kept.0.client(self.tls, self.alpn)?;
-            let stream = client.connect(opened.stream, to.server_name, facts).await?;
+            let started = Instant::now();
+            let stream = match directly {
+                Some((address, port)) => {
+                    let again = || async move {
+                        let stream = self.network.connect_http(address.with_port(port)).await?;
+                        Ok(Box::new(Counted::new(stream, Arc::clone(self.network))) as Stream)
+                    };
+                    client.connect_any(opened.stream, to.server_name, facts, again).await?
+                }
+                None => Some(client.connect(opened.stream, to.server_name, facts).await?),
+            };
+            let stream = stream.ok_or_else(|| tls::too_old(facts))?;
             trip.tls = seconds(started.elapsed());
             opened.http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             opened.stream = Box::new(stream);
@@ -136,4 +150,3 @@ impl Way<'_> {
 fn in_proxy(failure: &Failure) -> Failure {
     Failure::new(Phase::Proxy, Reason::Proxy, format!("TLS with the proxy: {failure}"))
 }
-

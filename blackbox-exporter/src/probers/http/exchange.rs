@@ -25,6 +25,7 @@ use super::stream::{FirstByte, Timed};
 use super::target::Url;
 use super::tunnel;
 use crate::reason::{Failure, Phase, Progress, Reason};
+use crate::tls;
 
 /// Bytes of the head of an answer.
 const MOST_HEAD_BYTES: usize = 10 << 20;
@@ -188,8 +189,8 @@ fn in_head(e: &hyper::Error) -> Failure {
     if e.is_user() {
         return at(Reason::Module, "request: it cannot be sent as it is configured");
     }
-    if let Some(e) = cause(e) {
-        return of_io(Phase::Request, e);
+    if cause(e).is_some() {
+        return tls::read_failure(e, Phase::Request);
     }
     if e.is_incomplete_message() || e.is_canceled() || e.is_closed() {
         return at(Reason::Closed, "answer: expected HTTP, found the end of the connection");
@@ -199,8 +200,8 @@ fn in_head(e: &hyper::Error) -> Failure {
 
 /// What an error in a body means.
 fn in_body(e: &hyper::Error) -> Failure {
-    if let Some(e) = cause(e).filter(|e| e.kind() != io::ErrorKind::UnexpectedEof) {
-        return of_io(Phase::Transfer, e);
+    if cause(e).is_some_and(|e| e.kind() != io::ErrorKind::UnexpectedEof) {
+        return tls::read_failure(e, Phase::Transfer);
     }
     if e.is_incomplete_message() || e.is_body_write_aborted() || cause(e).is_some() {
         return Failure::new(Phase::Transfer, Reason::CutShort, "body: it ended before its length");
@@ -218,14 +219,4 @@ fn cause(e: &hyper::Error) -> Option<&io::Error> {
         source = e.source();
     }
     None
-}
-
-fn of_io(phase: Phase, e: &io::Error) -> Failure {
-    let reason = match e.kind() {
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => Reason::Closed,
-        io::ErrorKind::ConnectionAborted => Reason::Closed,
-        io::ErrorKind::TimedOut => Reason::Unreachable,
-        _ => Reason::Protocol,
-    };
-    Failure::new(phase, reason, format!("connection: {e}"))
 }

@@ -7,14 +7,15 @@ use hyper::header::{self, HeaderValue};
 use super::checks;
 use super::cookies::Jar;
 use super::credentials;
+use super::date;
 use super::dial::{To, Way};
 use super::exchange::{self, Body, Head};
 use super::facts::{Facts, Seen, Trip};
+use super::oauth2;
 use super::origin::Origin;
 use super::redirects;
 use super::request::{self, Template};
 use super::target::Url;
-use super::date;
 use crate::config::{self, Http};
 use crate::module::Module;
 use crate::network::Network;
@@ -42,6 +43,7 @@ pub(super) struct End {
 
 /// The state that goes from one round trip to the next.
 pub(super) struct Journey<'a> {
+    module: &'a Module,
     http: &'a Http,
     way: Way<'a>,
     origin: Origin,
@@ -84,6 +86,7 @@ impl<'a> Journey<'a> {
             alpn,
         };
         Ok(Self {
+            module,
             http,
             way,
             origin: Origin::new(&url, address),
@@ -105,14 +108,18 @@ impl<'a> Journey<'a> {
         let own_referer = template.headers.get(header::REFERER).cloned();
         let own_cookie = template.headers.get(header::COOKIE).cloned();
         let own_authorization = template.headers.get(header::AUTHORIZATION).cloned();
-        let configured = credentials::configured(&self.http.client)?;
+        let mut configured = credentials::configured(&self.http.client)?;
         loop {
-            let url_user = credentials::of_url(&self.url)?;
-            let authorization = if self.strayed {
-                url_user
-            } else {
-                own_authorization.clone().or(url_user).or_else(|| configured.clone())
-            };
+            let own = own_authorization.clone().filter(|_| !self.strayed);
+            let mut authorization = own.or(credentials::of_url(&self.url)?);
+            if authorization.is_none() && !self.strayed {
+                if let (None, Some(oauth2)) = (&configured, &self.http.client.oauth2) {
+                    let user_agent = template.headers.get(header::USER_AGENT);
+                    let Way { network, progress, .. } = self.way;
+                    configured = Some(oauth2::authorization(self.module, oauth2, network, progress, user_agent).await?);
+                }
+                authorization = configured.clone();
+            }
             set(&mut template, header::AUTHORIZATION, authorization);
             let cookie = self.cookies(own_cookie.as_ref().filter(|_| !self.strayed));
             set(&mut template, header::COOKIE, cookie);
@@ -154,9 +161,7 @@ impl<'a> Journey<'a> {
         match (own, kept) {
             (own, None) => own.cloned(),
             (None, Some(kept)) => HeaderValue::from_str(&kept).ok(),
-            (Some(own), Some(kept)) => {
-                HeaderValue::from_bytes(&[own.as_bytes(), b"; ", kept.as_bytes()].concat()).ok()
-            }
+            (Some(own), Some(kept)) => HeaderValue::from_bytes(&[own.as_bytes(), b"; ", kept.as_bytes()].concat()).ok(),
         }
     }
 
@@ -173,8 +178,7 @@ impl<'a> Journey<'a> {
         let opened = self.way.open(to, trip, &seen_of_tls).await?;
         let first = Arc::clone(&trip.first);
         let host = self.host.clone().unwrap_or_else(|| self.url.authority());
-        let (head, body) =
-            exchange::exchange(opened, template, &self.url, &host, &first, self.way.progress).await?;
+        let (head, body) = exchange::exchange(opened, template, &self.url, &host, &first, self.way.progress).await?;
         facts.seen = seen(&head, self.url.tls);
         Ok((head, body))
     }
