@@ -3,7 +3,8 @@
 //! * HTTP/1.0, 1.1 (RFC 9112) and, where TLS agreed on it, 2 (RFC 9113). The connection is worked here, in the task of the
 //!   probe: whoever drops the answer closes it.
 //! * Interim answers are skipped. The head may have 10 MiB; buffers begin with 8 KiB.
-//! * What Go takes and this does not: a status line with `HTTP/1.2`, more than 400 headers.
+//! * What Go takes and this does not: a status line with `HTTP/1.2` or a status below 100, a header whose name has a
+//!   blank in it, an empty `Content-Length`, more than 400 headers.
 
 use std::error::Error;
 use std::future::poll_fn;
@@ -154,14 +155,32 @@ pub(super) async fn exchange(
     } else {
         let stream = TokioIo::new(Timed::new(opened.stream, Arc::clone(first)));
         let mut builder = http1::Builder::new();
-        builder.title_case_headers(true).max_headers(MOST_HEADERS).max_buf_size(MOST_HEAD_BYTES);
+        builder
+            .title_case_headers(true)
+            .max_headers(MOST_HEADERS)
+            .max_buf_size(MOST_HEAD_BYTES)
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .allow_spaces_after_header_name_in_responses(true);
         let (mut sender, working) = builder.handshake::<_, Payload>(stream).await.map_err(|e| in_head(&e))?;
         let mut driver = Driver { working: Some(Box::pin(working)), tasks };
         let response = driver.during(sender.send_request(request)).await;
         (response, driver)
     };
     let response = response.map_err(|e| in_head(&e))?;
+    if response.version() == Version::HTTP_11 && is_encoded(response.headers()) {
+        return Err(Failure::new(
+            Phase::Request,
+            Reason::Protocol,
+            "answer: expected no Transfer-Encoding but chunked, found another one",
+        ));
+    }
     Ok(split(response, driver, is_head))
+}
+
+/// Whether a body is encoded in a way that nobody asked for: it could not be told where it ends.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    encodings.any(|encoding| !encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
 }
 
 fn split(response: Response<Incoming>, driver: Driver, is_head: bool) -> (Head, Body) {
