@@ -17,6 +17,7 @@ mod decoder;
 mod dial;
 mod exchange;
 mod facts;
+mod http3;
 mod journey;
 mod oauth2;
 mod origin;

@@ -52,9 +52,7 @@ pub(super) struct Opened {
 impl Way<'_> {
     /// Opens a connection, and notes in `trip` what took how long; `facts` gets what TLS tells.
     pub(super) async fn open(&self, to: To<'_>, trip: &mut Trip, facts: &tls::Facts) -> Result<Opened, Failure> {
-        let port = to.url.port().ok_or_else(|| {
-            Failure::new(Phase::Connect, Reason::Target, "expected a port up to 65535, found a larger one")
-        })?;
+        let port = to.url.port().ok_or_else(no_port)?;
         let known = to.address.or_else(|| resolve::literal(&to.url.host));
         let through = proxy::choose(self.proxy, to.url, known.map(|address| address.ip))
             .map_err(|e| Failure::new(Phase::Proxy, Reason::Module, e))?;
@@ -92,7 +90,7 @@ impl Way<'_> {
         self.dress(stream, to, None, trip, facts).await
     }
 
-    async fn look_up(&self, host: &str, ip: &IpSelection, trip: &mut Trip) -> Result<Address, Failure> {
+    pub(super) async fn look_up(&self, host: &str, ip: &IpSelection, trip: &mut Trip) -> Result<Address, Failure> {
         self.progress.enter(Phase::Resolve);
         let started = Instant::now();
         let found = resolve::address(host, ip).await;
@@ -144,6 +142,11 @@ impl Way<'_> {
         trip.ready = Some(Instant::now());
         Ok(opened)
     }
+}
+
+/// What a port with too large a number means.
+pub(super) fn no_port() -> Failure {
+    Failure::new(Phase::Connect, Reason::Target, "expected a port up to 65535, found a larger one")
 }
 
 /// A handshake with a proxy that failed says nothing about the target.

@@ -21,6 +21,7 @@ use hyper_util::rt::TokioIo;
 use tokio::task::JoinSet;
 
 use super::dial::Opened;
+use super::http3;
 use super::request::{Form, Payload, Template};
 use super::stream::{FirstByte, Timed};
 use super::target::Url;
@@ -49,7 +50,10 @@ pub(super) struct Head {
 pub(super) enum Body {
     /// It comes over a connection.
     Wire(Box<(Incoming, Driver)>),
+    /// It comes over QUIC.
+    Quic(Box<http3::Answer>),
     /// It is here already.
+    #[cfg(test)]
     Whole(Bytes),
 }
 
@@ -105,8 +109,11 @@ impl Body {
     /// The next bytes; `None` is the end.
     pub(super) async fn piece(&mut self) -> Option<Result<Bytes, Failure>> {
         let (incoming, driver) = match self {
+            #[cfg(test)]
             Self::Whole(bytes) if bytes.is_empty() => return None,
+            #[cfg(test)]
             Self::Whole(bytes) => return Some(Ok(std::mem::take(bytes))),
+            Self::Quic(answer) => return answer.piece().await,
             Self::Wire(wire) => &mut **wire,
         };
         loop {
@@ -186,7 +193,7 @@ fn is_encoded(headers: &HeaderMap) -> bool {
 fn split(response: Response<Incoming>, driver: Driver, is_head: bool) -> (Head, Body) {
     let (parts, incoming) = response.into_parts();
     let status = parts.status.as_u16();
-    let declared = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let declared = declared_length(&parts.headers);
     let length = match status {
         _ if is_head => declared,
         101 | 204 | 304 => Some(0),
@@ -194,6 +201,31 @@ fn split(response: Response<Incoming>, driver: Driver, is_head: bool) -> (Head, 
     };
     let head = Head { status, version: parts.version, headers: parts.headers, length };
     (head, Body::Wire(Box::new((incoming, driver))))
+}
+
+/// The same over QUIC.
+pub(super) async fn exchange_quic(
+    peer: http3::Peer<'_>,
+    template: &Template,
+    url: &Url,
+    host: &str,
+    times: &http3::Times,
+    progress: &Progress,
+) -> Result<(Head, Body), Failure> {
+    // As with HTTP/2, no header speaks of connections.
+    let request = template.request(&Form { url, host, http2: true, through: None })?;
+    let is_head = request.method() == Method::HEAD;
+    let (response, answer) = http3::exchange(peer, request.map(Payload::into_bytes), times, progress).await?;
+    let (parts, ()) = response.into_parts();
+    let status = parts.status.as_u16();
+    let declared = declared_length(&parts.headers);
+    let length = if matches!(status, 101 | 204 | 304) && !is_head { Some(0) } else { declared };
+    let head = Head { status, version: Version::HTTP_3, headers: parts.headers, length };
+    Ok((head, Body::Quic(Box::new(answer))))
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// What an error before the answer means.

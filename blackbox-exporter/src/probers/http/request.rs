@@ -43,6 +43,11 @@ impl Payload {
         Self { bytes, chunked: true, sent: false }
     }
 
+    /// Its bytes.
+    pub(super) fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+
     /// Whether a redirect can be given the body again.
     pub(super) fn is_repeatable(&self) -> bool {
         !self.chunked
@@ -142,7 +147,9 @@ pub(super) fn headers(http: &config::Http) -> Result<HeaderMap, Failure> {
         }
         map.insert(key, value);
     }
-    for (name, values) in &http.client.http_headers {
+    // They belong to a client that HTTP/3 has no use for.
+    let further = if http.enable_http3 { &[] } else { http.client.http_headers.as_slice() };
+    for (name, values) in further {
         let secrets = values.secrets.iter().map(|secret| secret.0.as_str());
         for value in values.values.iter().map(String::as_str).chain(secrets) {
             let (key, value) = field(name, value)?;
