@@ -112,10 +112,7 @@ async fn check(module: &Module, run: &mut Run, facts: &mut Facts) -> Result<(), 
         let port = target.port.unwrap_or(if grpc.tls { 443 } else { 80 });
         let number = u16::try_from(port);
         let number = number.map_err(|_| Failure::target(format!("port {port}: expected a number up to 65535")))?;
-        let metadata = request_metadata(grpc).map_err(|failure| {
-            facts.code = Some(Code::Internal);
-            failure
-        })?;
+        let metadata = request_metadata(grpc).inspect_err(|_| facts.code = Some(Code::Internal))?;
         let server_name = match grpc.tls_config.server_name.as_str() {
             "" => target.host.as_str(),
             name => name,
