@@ -17,6 +17,10 @@ pub struct Module {
     pub tls: tls::Kept,
     /// TLS towards the OAuth2 token server.
     pub token_tls: tls::Kept,
+    /// TLS towards proxies: the target's settings without its ALPN.
+    pub proxy_tls: tls::Kept,
+    /// TLS towards proxies on the way to the OAuth2 token server.
+    pub token_proxy_tls: tls::Kept,
     shown: OnceLock<String>,
 }
 
@@ -28,6 +32,8 @@ impl Module {
             config,
             tls: tls::Kept::default(),
             token_tls: tls::Kept::default(),
+            proxy_tls: tls::Kept::default(),
+            token_proxy_tls: tls::Kept::default(),
             shown: OnceLock::new(),
         }
     }
