@@ -99,6 +99,7 @@ fn what_is_no_answer_has_a_status() {
         (Says::Status(5), 5),
         (Says::Status(12), 12),
         (Says::Status(16), 16),
+        (Says::Status(99), 99),
         (Says::Http(404), 12),
         (Says::Http(503), 14),
         (Says::Http(200), 2),
@@ -112,7 +113,10 @@ fn what_is_no_answer_has_a_status() {
 
 #[test]
 fn no_connection_is_status_14() {
-    let blackbox = Blackbox::start(&format!("{MODULES}  tls: {{prober: grpc, timeout: 20s, grpc: {{tls: true}}}}\n"));
+    let blackbox = Blackbox::start(&format!(
+        "{MODULES}  tls: {{prober: grpc, timeout: 20s, grpc: {{tls: true}}}}
+  careless: {{prober: grpc, timeout: 20s, grpc: {{tls: true, tls_config: {{insecure_skip_verify: true}}}}}}\n"
+    ));
     let probed = blackbox.probe("grpc", &DeadPort::new().address().to_string());
     told(&probed, 14, None);
     probed.failed("connect", "connect_refused");
@@ -128,6 +132,9 @@ fn no_connection_is_status_14() {
     let probed = blackbox.probe("tls", &secure.target());
     told(&probed, 14, None);
     probed.failed("tls", "certificate_untrusted").holds(&["probe_grpc_ssl 0"]);
+    let probed = blackbox.probe("careless", &secure.target());
+    told(&probed, 14, None);
+    probed.failed("tls", "protocol").holds(&["probe_grpc_ssl 0"]);
 }
 
 #[test]
