@@ -7,6 +7,7 @@
 
 pub mod cel;
 pub mod config;
+pub mod endpoint;
 pub mod exporter;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -105,9 +105,9 @@ fn gateway(kind: u8, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), M
 pub(super) fn host_identity(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
     let (identity, algorithm, key) = (cursor.u8()?, cursor.u8()?, cursor.u16()?);
     text(out, format_args!("{algorithm} "));
-    hex(out, cursor.sized(usize::from(identity))?);
+    hex(out, cursor.counted(usize::from(identity))?);
     out.push(b' ');
-    base64(out, cursor.sized(usize::from(key))?);
+    base64(out, cursor.counted(usize::from(key))?);
     while !cursor.is_done() {
         out.push(b' ');
         fields_of(&[Field::Name], cursor, out)?;
