@@ -19,6 +19,8 @@ pub struct Module {
     pub token_tls: tls::Kept,
     /// Patterns of `prober: dns`.
     pub(crate) dns: dns::Kept,
+    /// TLS towards proxies: the target's settings without its ALPN.
+    pub proxy_tls: tls::Kept,
     shown: OnceLock<String>,
 }
 
@@ -31,6 +33,7 @@ impl Module {
             tls: tls::Kept::default(),
             token_tls: tls::Kept::default(),
             dns: dns::Kept::default(),
+            proxy_tls: tls::Kept::default(),
             shown: OnceLock::new(),
         }
     }

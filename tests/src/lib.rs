@@ -6,6 +6,7 @@
 //! * [`upstream`] is an HTTP server that says what a test tells it to, [`logstash`] one that plays a Logstash, and
 //!   [`httpd`] a real Apache httpd.
 //! * [`blackbox`] is the prober with a configuration of a test, and what a probe came to.
+//! * [`hostile`] are peers that mean harm.
 //! * [`fixture`] builds directory trees; [`fuse`] mounts a file system that never answers, inside [`namespace`].
 //! * [`child`] and [`log_line`] read logs, [`wait`] waits under a deadline, [`skip`] says why a test did not run.
 //!
@@ -16,6 +17,7 @@ pub mod child;
 pub mod client;
 pub mod fixture;
 pub mod fuse;
+pub mod hostile;
 pub mod httpd;
 pub mod log_line;
 pub mod logstash;
