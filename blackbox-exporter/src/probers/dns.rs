@@ -20,6 +20,7 @@ mod odd;
 mod rcode;
 mod rdata;
 mod rules;
+mod types;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
