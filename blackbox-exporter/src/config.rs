@@ -7,7 +7,18 @@
 //!   be secret.
 //! * [`show`] prints what is in force, secrets hidden.
 
+mod client;
+mod dialogue;
+mod dns;
+mod file;
+mod http;
+mod oauth2;
+mod packets;
+mod reading;
+mod scalar;
 mod show;
+mod tls;
+mod url;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +27,7 @@ use std::path::PathBuf;
 use crate::cel::Program;
 use crate::regexp::Regexp;
 
+pub use file::parse;
 pub use show::{Indent, show_module, show_settings};
 
 /// A whole file.
@@ -483,12 +495,4 @@ pub struct WebSocket {
     pub query_response: Vec<QueryResponse>,
     /// Address family.
     pub ip: IpSelection,
-}
-
-/// Reads a configuration; `file` is its name in messages.
-///
-/// # Errors
-/// A line per mistake: `<file>:<line>: <key>: <what was expected>`.
-pub fn parse(_text: &str, _file: &str) -> Result<Settings, String> {
-    Err("not built".to_owned())
 }

@@ -4,17 +4,21 @@
 //! here and in `web/config/wire.rs`: serde's derived code for the same would be 450 KB of each exporter, and most of
 //! what stays in memory of a small static program is its code.
 //!
-//! * Bounded: depth, number of nodes (aliases count with all they stand for), one document.
+//! * Bounded: depth, number of nodes and bytes of text (aliases count with all they stand for), one document.
 //! * No message holds a value: the one in the wrong place may be a key or a hash.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use granit_parser::{Event, Parser, ScalarStyle};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use granit_parser::{Event, Parser, ScalarStyle, Tag};
 
 /// Nothing a person writes by hand comes near; aliases of aliases do at once.
 const MOST_NODES: usize = 10_000;
 /// Levels of nesting.
 const MOST_LEVELS: usize = 32;
+/// Bytes of all texts: a long one may have many aliases.
+const MOST_BYTES: usize = 16 << 20;
 
 /// One node and the line it begins on, from 1.
 #[derive(Clone)]
@@ -30,8 +34,10 @@ pub struct Node {
 pub enum Value {
     /// Nothing, `~` or `null`.
     Null,
-    /// Any other scalar, as it was written; `true` when it was quoted or a block.
+    /// Any other scalar, as it was written; `true` when it was quoted, a block, or tagged as text.
     Scalar(String, bool),
+    /// A scalar tagged `!!binary`, decoded.
+    Binary(Vec<u8>),
     /// A list.
     List(Vec<Node>),
     /// Keys with their lines, and their values, in the order of the text; no key is there twice.
@@ -56,18 +62,28 @@ impl YamlError {
     }
 }
 
-/// A list or map that is not finished yet.
-struct Open {
-    line: u64,
-    anchor: usize,
-    /// The key that waits for its value, in a map.
-    key: Option<(String, u64)>,
-    value: Value,
+/// The first document of a text.
+pub struct First {
+    /// What it holds; `None` when there is no document, or one without a value.
+    pub root: Option<Node>,
+    /// Keys that are given twice; the first value is kept.
+    pub twice: Vec<YamlError>,
 }
 
 /// Parses a text of one document; an empty text is a null.
 pub fn parse(text: &str) -> Result<Node, YamlError> {
-    let mut tree = Tree::default();
+    let tree = read(text, Tree { most_nodes: MOST_NODES, ..Tree::default() })?;
+    Ok(tree.root.unwrap_or(Node { line: 1, value: Value::Null }))
+}
+
+/// Parses the first document of a text as the Go exporters with strict settings do: what follows it is not looked at,
+/// values of null keys are passed over, and keys that are given twice are told about all at once.
+pub fn parse_first(text: &str, most_nodes: usize) -> Result<First, YamlError> {
+    let tree = read(text, Tree { most_nodes, first: true, ..Tree::default() })?;
+    Ok(First { root: tree.root, twice: tree.twice })
+}
+
+fn read(text: &str, mut tree: Tree) -> Result<Tree, YamlError> {
     let mut documents = 0;
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|e| {
@@ -81,33 +97,54 @@ pub fn parse(text: &str) -> Result<Node, YamlError> {
                     return Err(YamlError::new(line, "", "expected one YAML document, found several"));
                 }
             }
-            Event::Scalar(text, style, anchor, _) => {
+            Event::DocumentEnd if tree.first => break,
+            Event::Scalar(text, style, anchor, tag) => {
+                if tree.first && tree.stack.is_empty() && text.is_empty() && style == ScalarStyle::Plain {
+                    continue; // a document without a value
+                }
                 let plain = matches!(style, ScalarStyle::Plain);
-                let value = match &*text {
-                    "" | "~" | "null" | "Null" | "NULL" if plain => Value::Null,
-                    text => Value::Scalar(text.to_owned(), !plain),
-                };
-                tree.close(Node { line, value }, anchor, 1)?;
+                let merge = plain && tag.is_none() && text == "<<";
+                tree.scalar(Node { line, value: scalar(line, &text, plain, tag.as_deref())? }, anchor, merge)?;
             }
             Event::SequenceStart(_, anchor, _) => tree.open(line, anchor, Value::List(Vec::new()))?,
             Event::MappingStart(_, anchor, _) => tree.open(line, anchor, Value::Map(Vec::new()))?,
             Event::SequenceEnd | Event::MappingEnd => {
-                if let Some(open) = tree.stack.pop() {
-                    let value = match open.value {
-                        Value::Map(map) => Value::Map(merged(map)?),
-                        other => other,
-                    };
-                    tree.close(Node { line: open.line, value }, open.anchor, 1)?;
+                if let Some(mut open) = tree.stack.pop() {
+                    if let Value::Map(map) = &mut open.value {
+                        tree.drop_repeated(map)?;
+                        open.merges.into_iter().try_for_each(|(line, from)| merge(map, line, from))?;
+                    }
+                    tree.close(Node { line: open.line, value: open.value }, open.anchor)?;
                 }
             }
-            Event::Alias(id) => match tree.anchors.get(&id).cloned() {
-                Some((node, size)) => tree.close(Node { line, ..node }, 0, size)?,
-                None => return Err(YamlError::new(line, "", "an alias stands before its anchor")),
-            },
+            Event::Alias(id) => tree.alias(line, id)?,
             _ => {}
         }
     }
-    Ok(tree.root.unwrap_or(Node { line: 1, value: Value::Null }))
+    Ok(tree)
+}
+
+/// A scalar by its tag, or by its look when it has none that is known.
+fn scalar(line: u64, text: &str, plain: bool, tag: Option<&Tag>) -> Result<Value, YamlError> {
+    let standard = tag.filter(|tag| tag.handle() == "tag:yaml.org,2002:").map(Tag::suffix);
+    let plain = match standard {
+        Some("str") => return Ok(Value::Scalar(text.to_owned(), true)),
+        Some("binary") => {
+            let text: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+            let bytes = STANDARD.decode(text).map(Value::Binary);
+            return bytes.map_err(|_| YamlError::new(line, "", "expected base64 after !!binary"));
+        }
+        Some("null") if !matches!(text, "" | "~" | "null" | "Null" | "NULL") => {
+            return Err(YamlError::new(line, "", "expected nothing after !!null"));
+        }
+        Some(_) => true,
+        // Under a tag of somebody else a scalar is a text.
+        None => plain && tag.is_none_or(|tag| tag.suffix().is_empty() && tag.handle() == "!"),
+    };
+    Ok(match text {
+        "" | "~" | "null" | "Null" | "NULL" if plain => Value::Null,
+        text => Value::Scalar(text.to_owned(), !plain),
+    })
 }
 
 /// The parser's remarks name characters and rules, but may quote a name; what stands in quotes is left out.
@@ -117,33 +154,53 @@ fn without_values(remark: &str) -> String {
 
 /// The key `<<` stands for the keys of another map, or of several, those that are not there already (YAML 1.1, and the Go
 /// exporters).
-fn merged(mut map: Vec<(String, u64, Node)>) -> Result<Vec<(String, u64, Node)>, YamlError> {
-    let Some(at) = map.iter().position(|(key, ..)| key == "<<") else { return Ok(map) };
-    let (key, line, node) = map.remove(at);
-    let sources = match node.value {
+fn merge(map: &mut Vec<(String, u64, Node)>, line: u64, from: Node) -> Result<(), YamlError> {
+    let sources = match from.value {
         Value::List(list) => list,
-        value => vec![Node { line: node.line, value }],
+        value => vec![Node { line: from.line, value }],
     };
+    let mut known: HashSet<String> = map.iter().map(|(key, ..)| key.clone()).collect();
     for source in sources {
         let Value::Map(source) = source.value else {
-            return Err(YamlError::new(line, &key, "expected keys and values, or a list of such"));
+            return Err(YamlError::new(line, "<<", "expected keys and values, or a list of such"));
         };
-        for entry in source {
-            if map.iter().all(|(known, ..)| *known != entry.0) {
-                map.push(entry);
-            }
-        }
+        map.extend(source.into_iter().filter(|(key, ..)| known.insert(key.clone())));
     }
-    Ok(map)
+    Ok(())
+}
+
+/// A key that waits for its value.
+enum Key {
+    Text(String, u64),
+    /// `<<`
+    Merge(u64),
+    /// A null key, of no effect.
+    Nothing,
+}
+
+/// A list or map that is not finished yet.
+struct Open {
+    line: u64,
+    anchor: usize,
+    /// In a map.
+    key: Option<Key>,
+    value: Value,
+    /// Lines and values of `<<`.
+    merges: Vec<(u64, Node)>,
 }
 
 #[derive(Default)]
 struct Tree {
+    most_nodes: usize,
+    /// Whether the first document alone is read.
+    first: bool,
     stack: Vec<Open>,
     root: Option<Node>,
-    /// Finished nodes that have a name, and how many nodes each is.
-    anchors: HashMap<usize, (Node, usize)>,
+    twice: Vec<YamlError>,
+    /// Finished nodes that have a name, and how many nodes and bytes of text each is.
+    anchors: HashMap<usize, (Node, (usize, usize))>,
     n_nodes: usize,
+    n_bytes: usize,
 }
 
 impl Tree {
@@ -154,18 +211,53 @@ impl Tree {
         if let Some(Open { value: Value::Map(_), key: None, .. }) = self.stack.last() {
             return Err(YamlError::new(line, "", "expected a plain key"));
         }
-        self.stack.push(Open { line, anchor, key: None, value });
+        self.charge(line, (1, 0))?;
+        self.stack.push(Open { line, anchor, key: None, value, merges: Vec::new() });
         Ok(())
     }
 
-    /// Puts a finished node where it belongs; it stands for `size` nodes.
-    fn close(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), YamlError> {
-        self.n_nodes += size;
-        if self.n_nodes > MOST_NODES {
-            return Err(YamlError::new(node.line, "", format!("expected at most {MOST_NODES} values")));
+    /// Counts nodes and bytes of text before there is memory taken for them.
+    fn charge(&mut self, line: u64, (nodes, bytes): (usize, usize)) -> Result<(), YamlError> {
+        self.n_nodes += nodes;
+        self.n_bytes += bytes;
+        if self.n_nodes > self.most_nodes {
+            return Err(YamlError::new(line, "", format!("expected at most {} values", self.most_nodes)));
         }
+        if self.n_bytes > MOST_BYTES {
+            return Err(YamlError::new(line, "", format!("expected at most {MOST_BYTES} bytes of values")));
+        }
+        Ok(())
+    }
+
+    fn scalar(&mut self, node: Node, anchor: usize, merge: bool) -> Result<(), YamlError> {
+        self.charge(node.line, size(&node))?;
+        match self.stack.last_mut() {
+            Some(Open { value: Value::Map(_), key: key @ None, .. }) if merge => *key = Some(Key::Merge(node.line)),
+            _ => return self.close(node, anchor),
+        }
+        Ok(())
+    }
+
+    fn alias(&mut self, line: u64, id: usize) -> Result<(), YamlError> {
+        let Some((_, size)) = self.anchors.get(&id) else {
+            return Err(YamlError::new(line, "", "an alias stands before its anchor"));
+        };
+        self.charge(line, *size)?;
+        let Some((node, _)) = self.anchors.get(&id).cloned() else { return Ok(()) };
+        if let Some(Open { key: Some(Key::Merge(_)), .. }) = self.stack.last()
+            && matches!(node.value, Value::List(_))
+        {
+            return Err(YamlError::new(line, "<<", "expected keys and values, or a list of such"));
+        }
+        self.close(Node { line, ..node }, 0)
+    }
+
+    /// Puts a finished node where it belongs.
+    fn close(&mut self, node: Node, anchor: usize) -> Result<(), YamlError> {
         if anchor > 0 {
-            self.anchors.insert(anchor, (node.clone(), count(&node)));
+            let size = size(&node);
+            self.charge(node.line, size)?;
+            self.anchors.insert(anchor, (node.clone(), size));
         }
         let Some(open) = self.stack.last_mut() else {
             self.root = Some(node);
@@ -173,25 +265,55 @@ impl Tree {
         };
         match (&mut open.value, open.key.take()) {
             (Value::List(list), _) => list.push(node),
-            (Value::Map(map), Some((key, line))) => map.push((key, line, node)),
-            (Value::Map(map), None) => match node.value {
-                Value::Scalar(key, _) if map.iter().any(|(known, ..)| *known == key) => {
-                    return Err(YamlError::new(node.line, &key, format!("key {key:?} is given twice")));
-                }
-                Value::Scalar(key, _) => open.key = Some((key, node.line)),
+            (Value::Map(map), Some(Key::Text(key, line))) => map.push((key, line, node)),
+            (_, Some(Key::Merge(line))) => open.merges.push((line, node)),
+            (_, Some(Key::Nothing)) => {}
+            (Value::Map(_), None) => match node.value {
+                Value::Scalar(key, _) => open.key = Some(Key::Text(key, node.line)),
+                Value::Null if self.first => open.key = Some(Key::Nothing),
                 _ => return Err(YamlError::new(node.line, "", "expected a plain key")),
             },
             _ => {}
+        }
+        if let [_, (line, _), ..] = open.merges.as_slice() {
+            return Err(YamlError::new(*line, "<<", "key \"<<\" is given twice"));
+        }
+        Ok(())
+    }
+
+    /// Keys that are there already go.
+    fn drop_repeated(&mut self, map: &mut Vec<(String, u64, Node)>) -> Result<(), YamlError> {
+        let mut known = HashSet::with_capacity(map.len());
+        let repeated: Vec<bool> = map.iter().map(|(key, ..)| !known.insert(key.as_str())).collect();
+        if !repeated.contains(&true) {
+            return Ok(());
+        }
+        let mut twice = Vec::new();
+        let mut is_repeated = repeated.into_iter();
+        map.retain(|(key, line, _)| {
+            let repeated = is_repeated.next() == Some(true);
+            if repeated {
+                twice.push(YamlError::new(*line, key, format!("key {key:?} is given twice")));
+            }
+            !repeated
+        });
+        match twice.pop() {
+            Some(last) if !self.first => return Err(if twice.is_empty() { last } else { twice.swap_remove(0) }),
+            last => self.twice.extend(twice.into_iter().chain(last)),
         }
         Ok(())
     }
 }
 
-fn count(node: &Node) -> usize {
-    1 + match &node.value {
-        Value::List(list) => list.iter().map(count).sum(),
-        Value::Map(map) => map.iter().map(|(.., node)| count(node)).sum(),
-        _ => 0,
+/// How many nodes and how many bytes of text.
+fn size(node: &Node) -> (usize, usize) {
+    let add = |a: (usize, usize), b: (usize, usize)| (a.0 + b.0, a.1 + b.1);
+    match &node.value {
+        Value::Null => (1, 0),
+        Value::Scalar(text, _) => (1, text.len()),
+        Value::Binary(bytes) => (1, bytes.len()),
+        Value::List(list) => list.iter().map(size).fold((1, 0), add),
+        Value::Map(map) => map.iter().map(|(key, _, node)| add((1, key.len()), size(node))).fold((1, 0), add),
     }
 }
 
@@ -255,6 +377,7 @@ mod tests {
         match &node.value {
             Value::Null => format!("{}:null", node.line),
             Value::Scalar(text, quoted) => format!("{}:{text:?}{}", node.line, if *quoted { "q" } else { "" }),
+            Value::Binary(bytes) => format!("{}:{bytes:?}", node.line),
             Value::List(list) => format!("{}:[{}]", node.line, list.iter().map(show).collect::<Vec<_>>().join(" ")),
             Value::Map(map) => {
                 let pairs: Vec<_> =
