@@ -123,7 +123,7 @@ impl Checker {
             return Ok((Node::Body, Type::Dyn));
         }
         let kind = NAMES.iter().find(|(known, _)| *known == name);
-        kind.map(|(_, kind)| (Node::Type(*kind), Type::Type))
+        kind.map(|(_, kind)| (Node::Type(*kind), Type::Kind))
             .ok_or_else(|| format!("{name}: expected body, found an unknown name"))
     }
 
@@ -131,7 +131,7 @@ impl Checker {
         // A name with dots is looked up as a whole, unless a variable begins it.
         let path = qualified(&of).map(|path| format!("{path}.{field}"));
         if let Some((_, kind)) = path.and_then(|path| NAMES.iter().find(|(known, _)| *known == path)) {
-            return Ok((Node::Type(*kind), Type::Type));
+            return Ok((Node::Type(*kind), Type::Kind));
         }
         let (of, kind) = self.node(of)?;
         let kind = of_field(&kind)?;
