@@ -12,6 +12,7 @@
 //! - the functions on time know UTC and offsets (`+02:00`) but no names of zones, for want of their tables;
 //! - `double()` reads no hexadecimal numbers;
 //! - an expression that the body brings to `matches()` has 1000 bytes at most, and one run builds 64 MB of values at most;
+//! - an expression is nested 100 levels deep at most, counting every operator but `&&` and `||`, where Go takes some 200;
 //! - a body is nested 500 levels deep at most, where Go takes 10,000.
 
 mod check;

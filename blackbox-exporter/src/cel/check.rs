@@ -75,37 +75,43 @@ impl Checker {
             Kind::Bytes(value) => (Node::Bytes(value), Type::Bytes),
             Kind::Name { name, global } => return self.name(&name, global),
             Kind::Select(of, field) => return self.select(*of, field),
-            Kind::Has(of, field) => {
-                let (of, kind) = self.node(*of)?;
-                of_field(&kind)?;
-                (Node::Has(Box::new(of), field), Type::Bool)
-            }
+            Kind::Has(of, field) => return self.has(*of, field),
             Kind::Call { function, member, arguments } => return self.call(&function, member, arguments),
             Kind::And(terms) => (Node::And(self.conditions(terms)?), Type::Bool),
             Kind::Or(terms) => (Node::Or(self.conditions(terms)?), Type::Bool),
-            Kind::List(elements) => {
-                let (mut nodes, mut kind) = (Vec::new(), Type::Free);
-                for element in elements {
-                    let (node, element) = self.node(element)?;
-                    kind = kind.join(&element).unwrap_or(Type::Dyn);
-                    nodes.push(node);
-                }
-                (Node::List(nodes), Type::List(Box::new(kind)))
-            }
-            Kind::Map(entries) => {
-                let (mut nodes, mut keys, mut values) = (Vec::new(), Type::Free, Type::Free);
-                for (key, value) in entries {
-                    let ((key, of_key), (value, of_value)) = (self.node(key)?, self.node(value)?);
-                    keys = keys.join(&of_key).unwrap_or(Type::Dyn);
-                    values = values.join(&of_value).unwrap_or(Type::Dyn);
-                    nodes.push((key, value));
-                }
-                (Node::Map(nodes), Type::Map(Box::new(keys), Box::new(values)))
-            }
+            Kind::List(elements) => return self.list(elements),
+            Kind::Map(entries) => return self.map(entries),
             Kind::Each { what, range, variable, first, second } => {
                 return self.each(what, *range, variable, *first, second);
             }
         })
+    }
+
+    fn list(&mut self, elements: Vec<Expr>) -> Result<(Node, Type), String> {
+        let (mut nodes, mut kind) = (Vec::new(), Type::Free);
+        for element in elements {
+            let (node, element) = self.node(element)?;
+            kind = kind.join(&element).unwrap_or(Type::Dyn);
+            nodes.push(node);
+        }
+        Ok((Node::List(nodes), Type::List(Box::new(kind))))
+    }
+
+    fn map(&mut self, entries: Vec<(Expr, Expr)>) -> Result<(Node, Type), String> {
+        let (mut nodes, mut keys, mut values) = (Vec::new(), Type::Free, Type::Free);
+        for (key, value) in entries {
+            let ((key, of_key), (value, of_value)) = (self.node(key)?, self.node(value)?);
+            keys = keys.join(&of_key).unwrap_or(Type::Dyn);
+            values = values.join(&of_value).unwrap_or(Type::Dyn);
+            nodes.push((key, value));
+        }
+        Ok((Node::Map(nodes), Type::Map(Box::new(keys), Box::new(values))))
+    }
+
+    fn has(&mut self, of: Expr, field: String) -> Result<(Node, Type), String> {
+        let (of, kind) = self.node(of)?;
+        of_field(&kind)?;
+        Ok((Node::Has(Box::new(of), field), Type::Bool))
     }
 
     fn name(&self, name: &str, global: bool) -> Result<(Node, Type), String> {
@@ -117,7 +123,7 @@ impl Checker {
             return Ok((Node::Body, Type::Dyn));
         }
         let kind = NAMES.iter().find(|(known, _)| *known == name);
-        kind.map(|(_, kind)| (Node::Type(*kind), Type::Type))
+        kind.map(|(_, kind)| (Node::Type(*kind), Type::Kind))
             .ok_or_else(|| format!("{name}: expected body, found an unknown name"))
     }
 
@@ -125,7 +131,7 @@ impl Checker {
         // A name with dots is looked up as a whole, unless a variable begins it.
         let path = qualified(&of).map(|path| format!("{path}.{field}"));
         if let Some((_, kind)) = path.and_then(|path| NAMES.iter().find(|(known, _)| *known == path)) {
-            return Ok((Node::Type(*kind), Type::Type));
+            return Ok((Node::Type(*kind), Type::Kind));
         }
         let (of, kind) = self.node(of)?;
         let kind = of_field(&kind)?;

@@ -69,9 +69,17 @@ fn truth(text: &str) -> Option<bool> {
 
 /// A number as Go's `strconv` reads it, but for hexadecimal ones.
 fn double(text: &str) -> Option<f64> {
-    let number: f64 = text.parse().ok()?;
-    let digits = text.bytes().any(|byte| byte.is_ascii_digit());
-    (number.is_finite() || !digits).then_some(number)
+    let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    let bytes = text.as_bytes();
+    let between = |at: usize| at > 0 && digit(bytes.get(at - 1)) && digit(bytes.get(at + 1));
+    if text.match_indices('_').any(|(at, _)| !between(at)) {
+        return None;
+    }
+    let number: f64 = text.replace('_', "").parse().ok()?;
+    // Out of range is an error, an infinity that is written is not; what is no number has no sign.
+    let written = !bytes.iter().any(u8::is_ascii_digit);
+    let signed = number.is_nan() && text.starts_with(['+', '-']);
+    ((number.is_finite() || written) && !signed).then_some(number)
 }
 
 /// A number as Go writes it: the fewest digits that give it back, with an exponent if it is big or small.
@@ -85,7 +93,7 @@ fn show(number: f64) -> String {
     let scientific = format!("{number:e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..21).contains(&exponent) {
+    if (-4..6).contains(&exponent) {
         return number.to_string();
     }
     let sign = if exponent < 0 { '-' } else { '+' };

@@ -4,7 +4,6 @@
 //! [`Meter`] cannot be talked out of it: it counts steps against the deadline and bounds what is built.
 
 use std::borrow::Cow;
-use std::rc::Rc;
 use std::time::Instant;
 
 use super::check::Node;
@@ -13,6 +12,7 @@ use super::json::Json;
 use super::parser::Each;
 use super::signature::Op;
 use super::value::{List, Map, Text, Value};
+use crate::regexp::Regexp;
 
 /// How many steps are taken between two looks at the clock.
 const STEPS: usize = 4096;
@@ -82,10 +82,26 @@ impl<'a> Run<'a> {
         Self { body, variables: Vec::new(), meter }
     }
 
+    /// Calls itself for the parts: what needs room of its own is in functions of its own, for the sake of the stack.
     pub(super) fn value(&mut self, node: &'a Node) -> Result<Value<'a>, Trouble> {
         self.meter.step(1)?;
+        match node {
+            Node::Select(of, field) => self.value(of).and_then(|of| select(&of, field)),
+            Node::Has(of, field) => self.value(of).and_then(|of| has(&of, field)),
+            Node::Call(Op::Condition, parts) => self.condition(parts),
+            Node::Call(op, arguments) => self.call(*op, arguments),
+            Node::Matches(text, regexp) => self.value(text).and_then(|text| self.matches(&text, regexp.as_ref())),
+            Node::And(terms) => self.decide(terms, false),
+            Node::Or(terms) => self.decide(terms, true),
+            Node::List(elements) => self.list(elements),
+            Node::Map(entries) => self.map(entries),
+            Node::Each { what, range, first, second } => self.each(*what, range, first, second.as_deref()),
+            leaf => self.leaf(leaf),
+        }
+    }
+
+    fn leaf(&self, node: &'a Node) -> Result<Value<'a>, Trouble> {
         Ok(match node {
-            Node::Null => Value::Null,
             Node::Bool(value) => Value::Bool(*value),
             Node::Int(value) => Value::Int(*value),
             Node::Uint(value) => Value::Uint(*value),
@@ -95,34 +111,24 @@ impl<'a> Run<'a> {
             Node::Type(value) => Value::Type(*value),
             Node::Body => self.body.into(),
             Node::Variable(at) => self.variables.get(*at).cloned().ok_or("variable: expected a value, found none")?,
-            Node::Select(of, field) => match self.value(of)? {
-                Value::Map(map) => map
-                    .field(field)
-                    .ok_or_else(|| Trouble::Error(format!("expected the key {field}, found none").into()))?,
-                _ => return Err("field: expected a map, found something else".into()),
-            },
-            Node::Has(of, field) => match self.value(of)? {
-                Value::Map(map) => Value::Bool(map.field(field).is_some()),
-                _ => return Err("has(): expected a map, found something else".into()),
-            },
-            Node::Call(Op::Condition, parts) => return self.condition(parts),
-            Node::Call(op, arguments) => return self.call(*op, arguments),
-            Node::Matches(text, regexp) => {
-                let Value::Text(text) = self.value(text)? else { return Err(functions::NO_OVERLOAD.into()) };
-                let regexp = regexp.as_ref().ok_or("matches(): expected a regular expression, found another text")?;
-                self.meter.step(text.len())?;
-                Value::Bool(regexp.is_match(text.as_bytes()))
-            }
-            Node::And(terms) => return self.decide(terms, false),
-            Node::Or(terms) => return self.decide(terms, true),
-            Node::List(elements) => {
-                self.meter.build(size_of::<Value<'_>>() * elements.len())?;
-                let elements: Result<Rc<[_]>, _> = elements.iter().map(|element| self.value(element)).collect();
-                Value::List(List::Built(elements?))
-            }
-            Node::Map(entries) => return self.map(entries),
-            Node::Each { what, range, first, second } => return self.each(*what, range, first, second.as_deref()),
+            _ => Value::Null,
         })
+    }
+
+    fn matches(&mut self, text: &Value<'a>, regexp: Option<&Regexp>) -> Result<Value<'a>, Trouble> {
+        let Value::Text(text) = text else { return Err(functions::NO_OVERLOAD.into()) };
+        let regexp = regexp.ok_or("matches(): expected a regular expression, found another text")?;
+        self.meter.step(text.len())?;
+        Ok(Value::Bool(regexp.is_match(text.as_bytes())))
+    }
+
+    fn list(&mut self, elements: &'a [Node]) -> Result<Value<'a>, Trouble> {
+        self.meter.build(size_of::<Value<'_>>() * elements.len())?;
+        let mut built = Vec::with_capacity(elements.len());
+        for element in elements {
+            built.push(self.value(element)?);
+        }
+        Ok(Value::List(List::Built(built.into())))
     }
 
     fn condition(&mut self, parts: &'a [Node]) -> Result<Value<'a>, Trouble> {
@@ -168,13 +174,9 @@ impl<'a> Run<'a> {
         self.meter.build(2 * size_of::<Value<'_>>() * entries.len())?;
         for (key, value) in entries {
             let (key, value) = (self.value(key)?, self.value(value)?);
-            if !matches!(key, Value::Bool(_) | Value::Int(_) | Value::Uint(_) | Value::Text(_)) {
-                return Err("map: expected a key that is a bool, a whole number or a string, found another".into());
-            }
             self.meter.step(built.len())?;
-            if built.iter().any(|(known, _)| known.equals_simply(&key)) {
-                return Err("map: expected each key once, found one twice".into());
-            }
+            // The last of equal keys counts; keys of different types are not equal here.
+            built.retain(|(known, _)| !known.same_key(&key));
             built.push((key, value));
         }
         Ok(Value::Map(Map::Built(built.into())))
@@ -243,5 +245,18 @@ impl<'a> Run<'a> {
         self.meter.build(size_of::<Value<'_>>())?;
         built.push(value);
         Ok(())
+    }
+}
+
+fn select<'a>(of: &Value<'a>, field: &'a str) -> Result<Value<'a>, Trouble> {
+    let Value::Map(map) = of else { return Err("field: expected a map, found something else".into()) };
+    map.field(field).ok_or_else(|| Trouble::Error(format!("expected the key {field}, found none").into()))
+}
+
+fn has<'a>(of: &Value<'a>, field: &'a str) -> Result<Value<'a>, Trouble> {
+    match of {
+        Value::Map(map) => Ok(Value::Bool(map.field(field).is_some())),
+        Value::List(_) => Err("has(): expected a map, found a list".into()),
+        _ => Ok(Value::Bool(false)),
     }
 }

@@ -42,10 +42,10 @@ pub(super) fn two<'a>(op: Op, left: &Value<'a>, right: &Value<'a>, meter: &mut M
     match op {
         Op::Equal => Ok(Value::Bool(equal(left, right, meter)?)),
         Op::Unequal => Ok(Value::Bool(!equal(left, right, meter)?)),
-        Op::Less => Ok(Value::Bool(order(left, right, meter)?.is_lt())),
-        Op::LessOrEqual => Ok(Value::Bool(order(left, right, meter)?.is_le())),
-        Op::Greater => Ok(Value::Bool(order(left, right, meter)?.is_gt())),
-        Op::GreaterOrEqual => Ok(Value::Bool(order(left, right, meter)?.is_ge())),
+        Op::Less => Ok(Value::Bool(order(left, right, meter)?.is_some_and(Ordering::is_lt))),
+        Op::LessOrEqual => Ok(Value::Bool(order(left, right, meter)?.is_some_and(Ordering::is_le))),
+        Op::Greater => Ok(Value::Bool(order(left, right, meter)?.is_some_and(Ordering::is_gt))),
+        Op::GreaterOrEqual => Ok(Value::Bool(order(left, right, meter)?.is_some_and(Ordering::is_ge))),
         Op::Add => add(left, right, meter),
         Op::Subtract | Op::Multiply | Op::Divide | Op::Remainder => arithmetic(op, left, right),
         Op::Index => index(left, right, meter),
@@ -113,12 +113,12 @@ pub(super) fn equal<'a>(left: &Value<'a>, right: &Value<'a>, meter: &mut Meter) 
     }
 }
 
-fn order(left: &Value<'_>, right: &Value<'_>, meter: &mut Meter) -> Result<Ordering, Trouble> {
+/// The order of two values; there is none with something that is not a number.
+fn order(left: &Value<'_>, right: &Value<'_>, meter: &mut Meter) -> Result<Option<Ordering>, Trouble> {
     if let (Value::Text(left), Value::Text(right)) = (left, right) {
         meter.read(left.len().min(right.len()))?;
     }
-    let order = left.compare(right).ok_or(NO_OVERLOAD)?;
-    order.ok_or_else(|| "expected numbers to compare, found one that is none".into())
+    left.compare(right).ok_or_else(|| NO_OVERLOAD.into())
 }
 
 fn add<'a>(left: &Value<'a>, right: &Value<'a>, meter: &mut Meter) -> Outcome<'a> {

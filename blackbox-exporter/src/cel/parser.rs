@@ -4,8 +4,8 @@
 
 use super::token::{Token, tokens};
 
-/// How deep an expression may be nested; chains of `&&` and `||` count once.
-const MAX_DEPTH: usize = 250;
+/// How deep an expression may be nested, which takes stack; chains of `&&` and `||` count once, those of other operators do not.
+const MAX_DEPTH: usize = 100;
 
 const RESERVED: &[&str] = &[
     "as",

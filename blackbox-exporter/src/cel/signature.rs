@@ -264,7 +264,7 @@ fn plain(shape: Shape) -> Type {
         Bytes => Type::Bytes,
         Timestamp => Type::Timestamp,
         Duration => Type::Duration,
-        Kind => Type::Type,
+        Kind => Type::Kind,
         Dyn | A | B | ListA | MapAB => Type::Dyn,
     }
 }

@@ -18,7 +18,7 @@ pub(super) enum Type {
     Timestamp,
     Duration,
     /// A type as a value.
-    Type,
+    Kind,
     List(Box<Type>),
     Map(Box<Type>, Box<Type>),
 }
@@ -57,7 +57,7 @@ impl fmt::Display for Type {
             Self::Bytes => "bytes",
             Self::Timestamp => "timestamp",
             Self::Duration => "duration",
-            Self::Type => "type",
+            Self::Kind => "type",
             Self::List(element) => return write!(f, "list({element})"),
             Self::Map(key, value) => return write!(f, "map({key}, {value})"),
         })

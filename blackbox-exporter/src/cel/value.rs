@@ -124,7 +124,7 @@ impl<'a> Map<'a> {
         }
     }
 
-    /// Keys are equal as numbers are: `1`, `1u` and `1.0` are one key.
+    /// A number finds a key of its own type, or else a whole one of another.
     pub(super) fn get(&self, key: &Value<'a>) -> Option<Value<'a>> {
         match self {
             Self::Borrowed(map) => {
@@ -132,7 +132,11 @@ impl<'a> Map<'a> {
                 let at = map.binary_search_by(|(known, _)| (**known).cmp(key)).ok()?;
                 map.get(at).map(|(_, value)| Value::from(value))
             }
-            Self::Built(map) => map.iter().find(|(known, _)| known.equals_simply(key)).map(|(_, value)| value.clone()),
+            Self::Built(map) => {
+                let exact = map.iter().find(|(known, _)| known.same_key(key));
+                let other = || map.iter().find(|(known, _)| known.whole().is_some() && known.equals_simply(key));
+                exact.or_else(other).map(|(_, value)| value.clone())
+            }
         }
     }
 
@@ -160,6 +164,11 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Whether two values are one key of a map written in the program.
+    pub(super) fn same_key(&self, other: &Self) -> bool {
+        self.type_name() == other.type_name() && self.equals_simply(other)
+    }
+
     /// Whether two values that hold no others are equal; values of different types are not, but for numbers.
     pub(super) fn equals_simply(&self, other: &Self) -> bool {
         match (self, other) {
@@ -175,7 +184,7 @@ impl<'a> Value<'a> {
             (Self::Bool(a), Self::Bool(b)) => Some(a.cmp(b)),
             (Self::Text(a), Self::Text(b)) => Some((**a).cmp(&**b)),
             (Self::Bytes(a), Self::Bytes(b)) => Some(a.cmp(b)),
-            (Self::Timestamp(a), Self::Timestamp(b)) => Some(a.cmp(b)),
+            (Self::Timestamp(a), Self::Timestamp(b)) => Some(a.order(*b)),
             (Self::Duration(a), Self::Duration(b)) => Some(a.cmp(b)),
             (Self::Double(a), Self::Double(b)) => a.partial_cmp(b),
             (Self::Double(a), b) => whole(a, b.whole()?),
