@@ -15,6 +15,7 @@
 pub mod blackbox;
 pub mod child;
 pub mod client;
+pub mod dns;
 pub mod fixture;
 pub mod fuse;
 pub mod hostile;
