@@ -16,6 +16,7 @@
 pub mod blackbox;
 pub mod child;
 pub mod client;
+pub mod dns;
 pub mod fixture;
 pub mod fuse;
 pub mod grpc;
