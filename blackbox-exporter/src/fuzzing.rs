@@ -4,8 +4,11 @@
 pub use common::fuzzing::Parser;
 
 /// The parsers of this crate.
-pub static PARSERS: &[Parser] =
-    &[Parser::new("request", crate::request::feed, b"module=http_2xx&target=https%3A%2F%2Fa.example%2F&hostname=b")];
+pub static PARSERS: &[Parser] = &[
+    Parser::new("dialogue", crate::dialogue::feed, b"220 ready\r\n\x04ABCDEFGH250-a\n250 b\r\n"),
+    Parser::new("endpoint", crate::endpoint::feed, b"[fe80::1%lo]:ssh"),
+    Parser::new("request", crate::request::feed, b"module=http_2xx&target=https%3A%2F%2Fa.example%2F&hostname=b"),
+];
 
 #[cfg(test)]
 mod tests {
