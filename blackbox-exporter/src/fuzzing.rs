@@ -5,6 +5,8 @@ pub use common::fuzzing::Parser;
 
 /// The parsers of this crate.
 pub static PARSERS: &[Parser] = &[
+    Parser::new("dialogue", crate::dialogue::feed, b"220 ready\r\n\x04ABCDEFGH250-a\n250 b\r\n"),
+    Parser::new("endpoint", crate::endpoint::feed, b"[fe80::1%lo]:ssh"),
     Parser::new(
         "dns",
         crate::probers::dns::feed,

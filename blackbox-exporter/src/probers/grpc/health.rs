@@ -62,7 +62,11 @@ where
     let answer = call(stream, origin, service, metadata, Arc::clone(&said)).await;
     answer.map_err(|status| {
         let own = said.load(Ordering::Relaxed);
-        let code = if status.code() == Code::Unknown && own > 0 { own } else { u32::from_ne_bytes((status.code() as i32).to_ne_bytes()) };
+        let code = if status.code() == Code::Unknown && own > 0 {
+            own
+        } else {
+            u32::from_ne_bytes((status.code() as i32).to_ne_bytes())
+        };
         Refused { status, code }
     })
 }
