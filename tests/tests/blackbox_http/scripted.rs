@@ -7,32 +7,32 @@ use std::thread;
 
 /// A request as it came.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub(super) struct Asked {
     /// Request line and headers.
-    pub head: String,
+    pub(super) head: String,
     /// What came behind them.
-    pub body: String,
+    pub(super) body: String,
 }
 
 impl Asked {
     /// The request line without the version.
-    pub fn line(&self) -> &str {
+    pub(super) fn line(&self) -> &str {
         self.head.lines().next().unwrap_or_default().trim_end_matches(" HTTP/1.1")
     }
 
     /// The path.
-    pub fn path(&self) -> &str {
+    pub(super) fn path(&self) -> &str {
         self.head.split(' ').nth(1).unwrap_or_default()
     }
 
     /// All values of a header, in their order.
-    pub fn all(&self, name: &str) -> Vec<&str> {
+    pub(super) fn all(&self, name: &str) -> Vec<&str> {
         let fields = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
         fields.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).collect()
     }
 
     /// The only value of a header, if it is there.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         let all = self.all(name);
         assert!(all.len() < 2, "{name}: {all:?}");
         all.first().copied()
@@ -40,7 +40,7 @@ impl Asked {
 }
 
 /// What the server does after it has answered.
-pub enum Then {
+pub(super) enum Then {
     /// Closes.
     Close,
     /// Waits for the client to go.
@@ -48,19 +48,19 @@ pub enum Then {
 }
 
 /// The server.
-pub struct Scripted {
+pub(super) struct Scripted {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Scripted {
     /// Answers each request by what `script` says, and closes.
-    pub fn start(script: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static) -> Self {
+    pub(super) fn start(script: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::start_then(move |asked| (script(asked), Then::Close))
     }
 
     /// As [`Scripted::start`], and may be silent behind it.
-    pub fn start_then(script: impl Fn(&Asked) -> (Vec<u8>, Then) + Send + Sync + 'static) -> Self {
+    pub(super) fn start_then(script: impl Fn(&Asked) -> (Vec<u8>, Then) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -86,34 +86,34 @@ impl Scripted {
     }
 
     /// Always the same answer.
-    pub fn saying(answer: impl Into<Vec<u8>>) -> Self {
+    pub(super) fn saying(answer: impl Into<Vec<u8>>) -> Self {
         let answer = answer.into();
         Self::start(move |_| answer.clone())
     }
 
     /// Its address, and a path.
-    pub fn at(&self, path: &str) -> String {
+    pub(super) fn at(&self, path: &str) -> String {
         format!("{}{path}", self.address)
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Its port.
-    pub fn port(&self) -> u16 {
+    pub(super) fn port(&self) -> u16 {
         self.address.port()
     }
 
     /// What it was asked, in order; forgotten by asking.
-    pub fn asked(&self) -> Vec<Asked> {
+    pub(super) fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
 
     /// The only request.
     #[track_caller]
-    pub fn only(&self) -> Asked {
+    pub(super) fn only(&self) -> Asked {
         let mut asked = self.asked();
         assert_eq!(asked.len(), 1, "{asked:?}");
         asked.remove(0)
@@ -121,7 +121,7 @@ impl Scripted {
 }
 
 /// One request with its body.
-pub fn read(stream: &mut TcpStream) -> Option<Asked> {
+pub(super) fn read(stream: &mut TcpStream) -> Option<Asked> {
     let mut bytes = Vec::new();
     let mut more = |bytes: &mut Vec<u8>| {
         let mut piece = [0; 4096];
@@ -152,7 +152,7 @@ pub fn read(stream: &mut TcpStream) -> Option<Asked> {
 }
 
 /// An answer with a length.
-pub fn answer(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+pub(super) fn answer(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let mut bytes = format!("HTTP/1.1 {status} Any\r\nContent-Length: {}\r\n{headers}\r\n", body.len()).into_bytes();
     bytes.extend_from_slice(body);
@@ -160,11 +160,11 @@ pub fn answer(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
 }
 
 /// `200` and `hello`.
-pub fn hello() -> Vec<u8> {
+pub(super) fn hello() -> Vec<u8> {
     answer(200, "", "hello")
 }
 
 /// A redirect with a body of 11 bytes.
-pub fn redirect(status: u16, to: &str) -> Vec<u8> {
+pub(super) fn redirect(status: u16, to: &str) -> Vec<u8> {
     answer(status, &format!("Location: {to}\r\n"), "redirect to")
 }

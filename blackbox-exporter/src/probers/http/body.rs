@@ -128,7 +128,6 @@ mod tests {
         Body::Whole(bytes)
     }
 
-    #[track_caller]
     async fn check(bytes: &[u8], plan: Plan<'_>, count: u64, reason: Option<Reason>) {
         let mut counted = 0;
         let read = read(&mut whole(Bytes::copy_from_slice(bytes)), plan, &mut counted).await;

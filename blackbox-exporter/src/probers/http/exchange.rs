@@ -251,6 +251,9 @@ fn in_head(e: &hyper::Error) -> Failure {
 
 /// What an error in a body means.
 fn in_body(e: &hyper::Error) -> Failure {
+    if cause(e).is_some_and(|e| e.kind() == io::ErrorKind::InvalidInput) {
+        return Failure::new(Phase::Transfer, Reason::Protocol, "body: expected chunks, found something else");
+    }
     if cause(e).is_some_and(|e| e.kind() != io::ErrorKind::UnexpectedEof) {
         return tls::read_failure(e, Phase::Transfer);
     }
@@ -270,4 +273,80 @@ fn cause(e: &hyper::Error) -> Option<&io::Error> {
         source = e.source();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt, Full};
+    use hyper::Request;
+    use hyper::server::conn::http2 as server;
+    use hyper::service::service_fn;
+
+    use super::*;
+
+    fn template(method: Method, body: &'static str) -> Template {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONNECTION, header::HeaderValue::from_static("x"));
+        Template { method, headers, body: Payload::sized(Bytes::from_static(body.as_bytes())) }
+    }
+
+    async fn rest(body: &mut Body) -> Result<usize, Reason> {
+        let mut n = 0;
+        while let Some(piece) = body.piece().await {
+            n += piece.map_err(|failure| failure.reason)?.len();
+        }
+        Ok(n)
+    }
+
+    #[tokio::test]
+    async fn http2() {
+        let (ours, theirs) = tokio::io::duplex(4 << 10);
+        let serving = tokio::spawn(async move {
+            let service = service_fn(|request: Request<Incoming>| async move {
+                let (parts, body) = request.into_parts();
+                assert_eq!(parts.uri.to_string(), "https://own.test/x?y");
+                assert!(parts.headers.get(header::HOST).is_none() && parts.headers.get(header::CONNECTION).is_none());
+                let n = body.collect().await.map_or(0, |body| body.to_bytes().len());
+                Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from(vec![b'x'; n * 100_000]))))
+            });
+            server::Builder::new(Tasks::default()).serve_connection(TokioIo::new(theirs), service).await
+        });
+        let opened = Opened { stream: Box::new(ours), http2: true, through: None };
+        let url = Url::of_target("https://h/x?y", false).unwrap();
+        let (first, progress) = (FirstByte::default(), Progress::default());
+        let template = template(Method::POST, "abc");
+        let (head, mut body) = exchange(opened, &template, &url, "own.test", &first, &progress).await.unwrap();
+        assert_eq!((head.status, head.version, head.length), (200, Version::HTTP_2, Some(300_000)));
+        assert!(first.get().is_some());
+        assert_eq!(rest(&mut body).await, Ok(300_000));
+        drop(body);
+        drop(serving.await);
+    }
+
+    #[tokio::test]
+    async fn http1() {
+        for (bytes, want) in [
+            (&b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"[..], Ok((200, Some(5), Ok(5)))),
+            (b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\nB : c\r\n\r\nhello", Ok((200, None, Ok(5)))),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", Ok((200, Some(9), Err(Reason::CutShort)))),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", Ok((200, None, Err(Reason::Protocol)))),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", Err(Reason::Protocol)),
+            (b"HTTP/1.2 200 OK\r\n\r\n", Err(Reason::Protocol)),
+            (b"", Err(Reason::Closed)),
+            (b"HTTP/1.1 200 OK\r\nA: b", Err(Reason::Closed)),
+        ] {
+            let (ours, mut theirs) = tokio::io::duplex(64 << 10);
+            tokio::io::AsyncWriteExt::write_all(&mut theirs, bytes).await.unwrap();
+            tokio::io::AsyncWriteExt::shutdown(&mut theirs).await.unwrap();
+            let opened = Opened { stream: Box::new(ours), http2: false, through: None };
+            let url = Url::of_target("http://h/", false).unwrap();
+            let (first, progress) = (FirstByte::default(), Progress::default());
+            let template = template(Method::GET, "");
+            let got = match exchange(opened, &template, &url, "h", &first, &progress).await {
+                Ok((head, mut body)) => Ok((head.status, head.length, rest(&mut body).await)),
+                Err(failure) => Err(failure.reason),
+            };
+            assert_eq!(got, want, "{}", String::from_utf8_lossy(bytes));
+        }
+    }
 }
