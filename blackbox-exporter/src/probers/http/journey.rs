@@ -115,8 +115,7 @@ impl<'a> Journey<'a> {
         let own_authorization = template.headers.get(header::AUTHORIZATION).cloned();
         // As with the Go exporter, HTTP/3 has no part in the settings of the other versions.
         let oauth2 = self.http.client.oauth2.as_ref().filter(|_| !self.http.enable_http3);
-        let mut configured =
-            if self.http.enable_http3 { None } else { credentials::configured(&self.http.client)? };
+        let mut configured = if self.http.enable_http3 { None } else { credentials::configured(&self.http.client)? };
         loop {
             let own = own_authorization.clone().filter(|_| !self.strayed);
             let mut authorization = own.or(credentials::of_url(&self.url)?);
