@@ -17,6 +17,7 @@
 
 mod incoming;
 mod labels;
+pub(crate) use incoming::feed;
 
 use std::io;
 use std::pin::Pin;
