@@ -7,6 +7,12 @@ pub use common::fuzzing::Parser;
 pub static PARSERS: &[Parser] = &[
     Parser::new("dialogue", crate::dialogue::feed, b"220 ready\r\n\x04ABCDEFGH250-a\n250 b\r\n"),
     Parser::new("endpoint", crate::endpoint::feed, b"[fe80::1%lo]:ssh"),
+    Parser::new("certificate", crate::tls::feed_certificate, b"0\x0c1\x0a0\x08\x06\x03U\x04\x03\x0c\x01a"),
+    Parser::new(
+        "old handshake",
+        crate::tls::feed_handshake,
+        b"\x16\x03\x02\x00\x08\x02\x00\x00\x26\x03\x02\x00\x00\x15\x03\x02\x00\x02\x02\x46",
+    ),
     Parser::new(
         "dns",
         crate::probers::dns::feed,

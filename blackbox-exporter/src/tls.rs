@@ -33,6 +33,9 @@ use tokio_rustls::client::TlsStream;
 use crate::config::{self, Given, TlsVersion};
 use crate::reason::{Failure, Phase, Reason};
 
+pub(crate) use certificate::feed as feed_certificate;
+pub(crate) use legacy::feed as feed_handshake;
+
 pub use facts::{Facts, With};
 pub use failure::{alert_failure, read_failure};
 

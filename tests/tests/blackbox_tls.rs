@@ -7,6 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use exporter_tests::blackbox::{Blackbox, Probed, probe_path};
 use exporter_tests::client::Request;
+use exporter_tests::http3::Http3;
 use exporter_tests::page::metric;
 use exporter_tests::pki::{Hello, Leaf, Pki, Server, Session, Shows};
 use exporter_tests::tls;
@@ -425,4 +426,35 @@ fn tls_under_a_dialogue() {
         .failed("tls", "tls_handshake")
         .holds(&["!probe_failed_due_to_regex", "!probe_ssl_last_chain_info"]);
     answering.join().unwrap();
+}
+
+#[test]
+fn http3_is_probed_as_http_is() {
+    let pki = Pki::new();
+    let table = [TRUSTING, INSECURE].map(|(name, settings, _)| (name, settings, "      enable_http3: true\n"));
+    let blackbox = start(&pki, &table);
+    let serve = |leaf| {
+        let shows = Shows { leaf, versions: ONLY_13, alpn: &["h3"], ..Shows::default() };
+        Http3::start(pki.server_config(&shows), "hello")
+    };
+    let (good, expired) = (serve(Leaf::Good), serve(Leaf::Expired));
+    // The scheme is corrected, or added.
+    for scheme in ["https://", "http://", ""] {
+        let probed = blackbox.probe("trusting", &format!("{scheme}localhost:{}/", good.port()));
+        probed.holds(&[
+            "probe_success 1",
+            "probe_http_version 3",
+            "probe_http_status_code 200",
+            "probe_http_uncompressed_body_length 5",
+            "probe_http_ssl 1",
+            r#"probe_tls_version_info{version="TLS 1.3"} 1"#,
+            r#"probe_tls_cipher_info{cipher="TLS_AES_256_GCM_SHA384"} 1"#,
+        ]);
+        ends(&probed, pki.intermediate_not_after(), Some(pki.intermediate_not_after()));
+    }
+    let target = format!("https://localhost:{}/", expired.port());
+    let probed = blackbox.probe("trusting", &target);
+    probed.failed("tls", "certificate_expired");
+    ends(&probed, pki.not_after(Leaf::Expired), None);
+    blackbox.probe("insecure", &target).holds(&["probe_success 1", "probe_http_version 3"]);
 }
