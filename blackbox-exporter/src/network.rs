@@ -42,6 +42,11 @@ impl Policy {
             && !port_among(&self.deny_ports)
     }
 
+    /// Whether there are no lists at all.
+    pub fn allows_all(&self) -> bool {
+        !self.has_allow_list() && self.deny_networks.is_empty() && self.deny_ports.is_empty()
+    }
+
     /// Whether there is a list of what may be probed, which no unix socket is on.
     pub fn has_allow_list(&self) -> bool {
         !self.allow_networks.is_empty() || !self.allow_ports.is_empty()

@@ -65,8 +65,9 @@ impl Way<'_> {
             return self.dress(stream, to, Some((address, port)), trip, facts).await;
         };
         // What may not be probed may not be probed through a proxy either.
-        if let Some(address) = known {
-            self.network.check(address.ip, Some(port))?;
+        match known {
+            Some(address) => self.network.check(address.ip, Some(port))?,
+            None => self.check_unknown(&to.url.host, port).await?,
         }
         let any_family = IpSelection { fallback: true, ..self.ip.clone() };
         let address = self.look_up(&proxy.url.host, &any_family, &mut Trip::default()).await?;
@@ -88,6 +89,20 @@ impl Way<'_> {
             Kind::Socks => stream = tunnel::socks(stream, &proxy, &host, port).await?,
         }
         self.dress(stream, to, None, trip, facts).await
+    }
+
+    /// Checks a place that the proxy looks up: whatever its name leads to from here has to be allowed.
+    async fn check_unknown(&self, host: &str, port: u16) -> Result<(), Failure> {
+        if self.network.policy().allows_all() {
+            return Ok(());
+        }
+        self.progress.enter(Phase::Resolve);
+        let any_family = IpSelection { fallback: true, ..self.ip.clone() };
+        let address = resolve::address(host, &any_family).await.map_err(|e| {
+            let what = format!("probing {host} through a proxy is not allowed here: its address is not known: {e}");
+            Failure::new(Phase::Proxy, Reason::Forbidden, what)
+        })?;
+        self.network.check(address.ip, Some(port))
     }
 
     pub(super) async fn look_up(&self, host: &str, ip: &IpSelection, trip: &mut Trip) -> Result<Address, Failure> {

@@ -3,8 +3,8 @@
 //! * HTTP/1.0, 1.1 (RFC 9112) and, where TLS agreed on it, 2 (RFC 9113). The connection is worked here, in the task of the
 //!   probe: whoever drops the answer closes it.
 //! * Interim answers are skipped. The head may have 10 MiB; buffers begin with 8 KiB.
-//! * What Go takes and this does not: a status line with `HTTP/1.2` or a status below 100, a header whose name has a
-//!   blank in it, an empty `Content-Length`, more than 400 headers.
+//! * What Go takes and this does not: a status line with `HTTP/1.2` or a status below 100, an empty
+//!   `Content-Length`, more than 400 headers. The other way round, an empty line before the status line does no harm here.
 
 use std::error::Error;
 use std::future::poll_fn;
@@ -167,19 +167,21 @@ pub(super) async fn exchange(
             .max_headers(MOST_HEADERS)
             .max_buf_size(MOST_HEAD_BYTES)
             .allow_obsolete_multiline_headers_in_responses(true)
-            .allow_spaces_after_header_name_in_responses(true);
+            .allow_spaces_after_header_name_in_responses(true)
+            .ignore_invalid_headers_in_responses(true);
         let (mut sender, working) = builder.handshake::<_, Payload>(stream).await.map_err(|e| in_head(&e))?;
         let mut driver = Driver { working: Some(Box::pin(working)), tasks };
         let response = driver.during(sender.send_request(request)).await;
         (response, driver)
     };
     let response = response.map_err(|e| in_head(&e))?;
+    let wrong = |what| Err(Failure::new(Phase::Request, Reason::Protocol, what));
     if response.version() == Version::HTTP_11 && is_encoded(response.headers()) {
-        return Err(Failure::new(
-            Phase::Request,
-            Reason::Protocol,
-            "answer: expected no Transfer-Encoding but chunked, found another one",
-        ));
+        return wrong("answer: expected no Transfer-Encoding but chunked, found another one");
+    }
+    // The answer to a HEAD has no body whose length would have been looked at already.
+    if is_head && !has_one_length(response.headers()) {
+        return wrong("answer: expected one Content-Length, found something else");
     }
     Ok(split(response, driver, is_head))
 }
@@ -188,6 +190,13 @@ pub(super) async fn exchange(
 fn is_encoded(headers: &HeaderMap) -> bool {
     let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
     encodings.any(|encoding| !encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
+}
+
+/// Whether all that is said about the length is the same number.
+fn has_one_length(headers: &HeaderMap) -> bool {
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else { return true };
+    declared_length(headers).is_some() && lengths.all(|length| length == first)
 }
 
 fn split(response: Response<Incoming>, driver: Driver, is_head: bool) -> (Head, Body) {

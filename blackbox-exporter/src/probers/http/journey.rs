@@ -16,7 +16,7 @@ use super::oauth2;
 use super::origin::Origin;
 use super::redirects;
 use super::request::{self, Template};
-use super::target::Url;
+use super::target::{Astray, Url};
 use crate::config::{self, Http};
 use crate::module::Module;
 use crate::network::Network;
@@ -135,20 +135,18 @@ impl<'a> Journey<'a> {
             let Some(location) = redirects::location(&head, &template) else {
                 return Ok(End { head, body, refused: false });
             };
-            let (mut next, is_absolute) = match self.url.join(&location) {
-                Ok(next) => next,
-                Err(astray) => {
-                    if astray == super::target::Astray::Scheme {
-                        facts.redirects += 1;
-                    }
-                    facts.seen = Seen::default();
-                    return Err(redirects::astray(astray));
+            let joined = self.url.join(&location);
+            if !matches!(joined, Err(Astray::Broken(_))) {
+                facts.redirects += 1;
+                // Where it leads to does not matter then.
+                if !self.http.client.follow_redirects || facts.redirects > redirects::MOST {
+                    return Ok(End { head, body, refused: true });
                 }
-            };
-            facts.redirects += 1;
-            if !self.http.client.follow_redirects || facts.redirects > redirects::MOST {
-                return Ok(End { head, body, refused: true });
             }
+            let (mut next, is_absolute) = joined.map_err(|astray| {
+                facts.seen = Seen::default();
+                redirects::astray(astray)
+            })?;
             log.info("Following redirect", &[("status", &head.status), ("location", &next)]);
             if next.user.is_none() && self.origin.is_host_of(&next) && self.origin.is_host_of(&self.url) {
                 next.user = self.url.user.take();
