@@ -37,6 +37,13 @@ pub fn parse(text: &str, file: &str) -> Result<Settings, String> {
     Ok(settings)
 }
 
+/// Reads and shows whatever the bytes are, for the loop that feeds parsers with garbage.
+pub(crate) fn feed(bytes: &[u8]) {
+    if let Ok(settings) = parse(&String::from_utf8_lossy(bytes), "blackbox.yml") {
+        std::hint::black_box(super::show_settings(&settings));
+    }
+}
+
 fn module(reading: &mut Reading<'_>, entry: Entry) -> Module {
     let at = entry.at.clone();
     let Some(mut section) = reading.section(Some(entry)) else {
