@@ -3,11 +3,14 @@
 #
 # Both run with the same FLAGs and are scraped in turn, compressed, as Prometheus does it: 10 rounds of 20 scrapes each.
 # Prints CPU per scrape (user and system time of the whole process, median of the rounds), peak and anonymous memory, and
-# the ratios ours/theirs. Needs bash, curl and awk. BENCHMARKS.md has examples for each program.
+# the ratios ours/theirs. COMPARE_PATH is what is asked for, /metrics unless it is set. Needs bash,
+# curl and awk. BENCHMARKS.md has examples for each program.
 set -euo pipefail
 ours=${1:?usage: compare.sh OURS THEIRS [FLAG...]}
 theirs=${2:?usage: compare.sh OURS THEIRS [FLAG...]}
 shift 2
+asked=${COMPARE_PATH:-/metrics}
+case $asked in *\?*) asked="$asked&" ;; *) asked="$asked?" ;; esac
 
 pids=()
 trap 'kill "${pids[@]}" 2>/dev/null || true' EXIT
@@ -22,7 +25,7 @@ start() { # PROGRAM PORT FLAG...
 }
 # One curl for a round, so that the connection is kept, as Prometheus keeps it.
 scrape() { # PORT TIMES
-    curl -sf --compressed -o /dev/null "http://127.0.0.1:$1/metrics?n=[1-$2]" >/dev/null
+    curl -sf --compressed -o /dev/null "http://127.0.0.1:$1${asked}n=[1-$2]" >/dev/null
 }
 # Nanoseconds on a CPU, all threads that live: the first field of schedstat.
 cpu() { awk '{ sum += $1 } END { printf "%.0f", sum }' /proc/"$1"/task/*/schedstat; }

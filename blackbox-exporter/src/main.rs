@@ -1,7 +1,7 @@
-//! The blackbox exporter: HTTP, TCP, ICMP, DNS and gRPC probes from where the users are, for Prometheus. Not built yet: it says so and ends.
+//! The blackbox exporter: HTTP, TCP, ICMP, DNS, gRPC and WebSocket probes from where the users are, for Prometheus.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    common::app::not_built_yet("blackbox", "HTTP, TCP, ICMP, DNS and gRPC probes from where the users are")
+    common::app::main(&blackbox_exporter::PROGRAM)
 }

@@ -17,6 +17,8 @@ pub struct Module {
     pub tls: tls::Kept,
     /// TLS towards the OAuth2 token server.
     pub token_tls: tls::Kept,
+    /// TLS towards proxies: the target's settings without its ALPN.
+    pub proxy_tls: tls::Kept,
     shown: OnceLock<String>,
 }
 
@@ -28,6 +30,7 @@ impl Module {
             config,
             tls: tls::Kept::default(),
             token_tls: tls::Kept::default(),
+            proxy_tls: tls::Kept::default(),
             shown: OnceLock::new(),
         }
     }

@@ -8,6 +8,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use common::exposition::{Desc, Page};
 use ipnet::IpNet;
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -64,6 +65,49 @@ pub struct Dialed {
     pub timeout: AtomicU64,
     /// Those that failed in another way.
     pub unknown: AtomicU64,
+}
+
+const ATTEMPTED: Desc<'static> = Desc::counter(
+    "net_conntrack_dialer_conn_attempted_total",
+    "Connections that HTTP probes tried to open.",
+    &["dialer_name"],
+);
+const ESTABLISHED: Desc<'static> = Desc::counter(
+    "net_conntrack_dialer_conn_established_total",
+    "Connections that HTTP probes opened.",
+    &["dialer_name"],
+);
+const CLOSED: Desc<'static> = Desc::counter(
+    "net_conntrack_dialer_conn_closed_total",
+    "Connections that HTTP probes closed again.",
+    &["dialer_name"],
+);
+const FAILED: Desc<'static> = Desc::counter(
+    "net_conntrack_dialer_conn_failed_total",
+    "Connections that HTTP probes could not open, by reason.",
+    &["dialer_name", "reason"],
+);
+const DIALER: &str = "http_probe";
+
+impl Dialed {
+    /// Puts the counters on the page of the program, from the first HTTP probe on.
+    pub fn encode(&self, page: &mut Page) {
+        let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
+        if number(&self.attempted) == 0.0 {
+            return;
+        }
+        page.sample(&ATTEMPTED, &[DIALER], number(&self.attempted));
+        page.sample(&ESTABLISHED, &[DIALER], number(&self.established));
+        page.sample(&CLOSED, &[DIALER], number(&self.closed));
+        for (reason, counter) in [
+            ("refused", &self.refused),
+            ("resolution", &self.resolution),
+            ("timeout", &self.timeout),
+            ("unknown", &self.unknown),
+        ] {
+            page.sample(&FAILED, &[DIALER, reason], number(counter));
+        }
+    }
 }
 
 /// The way out.

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::Router;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
@@ -48,11 +49,24 @@ pub struct Program {
     pub planned: &'static [Planned],
     /// Flag with the path of the metrics: the Go exporters do not agree on its name.
     pub path_flag: &'static str,
-    /// Fills in what was not typed from a configuration file, before anything else is looked at.
-    pub preset: fn(&mut Args) -> Result<(), Vec<ConfigError>>,
+    /// Fills in what was not typed from a configuration file, before anything else is looked at, or does all there is
+    /// to do.
+    pub preset: fn(&mut Args) -> Result<Next, Vec<ConfigError>>,
     /// Makes what answers the scrapes; fails with every mistake in the flags.
     pub source: fn(&Arc<Args>) -> Result<Made, Vec<ConfigError>>,
 }
+
+/// What comes after the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The program serves.
+    Serve,
+    /// All is done: the text is for standard output, and the program ends well.
+    End(String),
+}
+
+/// Makes all routes of a program, within the runtime.
+pub type MakeRouter = Box<dyn FnOnce(&Arc<Service>) -> Router>;
 
 /// What answers the scrapes of a program, and what its configuration file says about the web face.
 pub struct Made {
@@ -62,17 +76,19 @@ pub struct Made {
     pub web: Option<Arc<WebConfigFile>>,
     /// Limits of the web face.
     pub limits: Limits,
+    /// The routes, for programs that do not have [the usual ones](crate::http::router).
+    pub router: Option<MakeRouter>,
 }
 
 impl Made {
     /// A source whose program has no configuration file.
     pub fn from_source(source: Arc<dyn Source>) -> Self {
-        Self { source, web: None, limits: Limits::default() }
+        Self { source, web: None, limits: Limits::default(), router: None }
     }
 }
 
 /// For programs whose flags are all there is.
-pub const NO_PRESET: fn(&mut Args) -> Result<(), Vec<ConfigError>> = |_| Ok(());
+pub const NO_PRESET: fn(&mut Args) -> Result<Next, Vec<ConfigError>> = |_| Ok(Next::Serve);
 
 /// A collector that is not built yet.
 pub struct Planned {
@@ -126,18 +142,6 @@ pub fn main(program: &'static Program) -> ExitCode {
     }
 }
 
-/// Stands in for the `main` of a program that is still to come: it knows its version, and fails at anything else.
-pub fn not_built_yet(name: &str, what: &str) -> ExitCode {
-    if std::env::args().any(|word| word == "--version") {
-        return print(build_info::version_text(&format!("{name}_exporter"), &Host::read().line()).as_bytes());
-    }
-    let version = build_info::VERSION;
-    let mut stderr = std::io::stderr().lock();
-    let _reader_gone =
-        writeln!(stderr, "{name}-exporter: error: not part of version {version} yet; it will export {what}");
-    ExitCode::FAILURE
-}
-
 fn run(program: &'static Program, line: impl Iterator<Item = String>) -> Result<ExitCode, Vec<ConfigError>> {
     let groups = groups(program);
     let (mut args, warnings) = match cli::parse(program.name, program.about, &groups, line, cli::environment) {
@@ -151,7 +155,9 @@ fn run(program: &'static Program, line: impl Iterator<Item = String>) -> Result<
         }
     };
     drop(groups);
-    (program.preset)(&mut args)?;
+    if let Next::End(said) = (program.preset)(&mut args)? {
+        return Ok(print(said.as_bytes()));
+    }
     let args = Arc::new(args);
     log::init(&args);
     let mut mistakes = Vec::new();
@@ -176,9 +182,9 @@ fn run(program: &'static Program, line: impl Iterator<Item = String>) -> Result<
             tracing::warn!(name = planned.name, "this collector is not part of this version yet: it gives no samples");
         }
     }
-    let Made { source, web, limits } = made;
+    let Made { source, web, limits, router } = made;
     let service = service(program, &args, source);
-    if args.on("once") { once(&service) } else { serve(&service, &args, web, limits) }
+    if args.on("once") { once(&service) } else { serve(&service, &args, web, limits, router) }
 }
 
 /// An engine for the collectors of `rows` that are switched on, on a thread of its own; `prefix` begins the names of
@@ -288,6 +294,7 @@ fn serve(
     args: &Args,
     web: Option<Arc<WebConfigFile>>,
     limits: Limits,
+    make_router: Option<MakeRouter>,
 ) -> Result<ExitCode, Vec<ConfigError>> {
     let fail = |e: &dyn std::fmt::Display| vec![ConfigError::new(e.to_string())];
     let config = match args.text("web.config.file") {
@@ -312,7 +319,6 @@ fn serve(
         tracing::warn!("Running as root: an unprivileged user is enough, the README says what each capability buys");
     }
     let runtime = runtime()?;
-    let router = router(service);
     let served = runtime.block_on(async {
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         // Unhandled it would end the program with a memory dump; some of the Go exporters stop in order as well.
@@ -330,6 +336,7 @@ fn serve(
             tokio::select! { _ = term.recv() => {}, _ = int.recv() => {}, _ = quit.recv() => {} }
             tracing::info!("Stopping: running scrapes are finished first");
         };
+        let router = make_router.map_or_else(|| router(service), |make| make(service));
         memory::settle();
         web::serve(bound, router, config, limits, stop).await
     });

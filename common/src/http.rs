@@ -60,6 +60,11 @@ pub fn router(service: &Arc<Service>) -> Router {
     router.route(&path, any(metrics_page)).with_state(Arc::clone(service)).merge(further).fallback(lost)
 }
 
+/// The route of the metrics alone, for a program that arranges the others itself.
+pub fn metrics_route(service: &Arc<Service>) -> Router {
+    Router::new().route(&service.metrics_path, any(metrics_page)).with_state(Arc::clone(service))
+}
+
 async fn health(State(service): State<Arc<Service>>) -> Response {
     text(StatusCode::OK, format!("{} is healthy.\n", service.title))
 }
@@ -87,7 +92,7 @@ async fn lost(uri: Uri) -> Response {
 }
 
 /// The path without empty and `.` parts, `..` resolved; a slash at the end stays.
-pub(crate) fn clean_path(path: &str) -> String {
+pub fn clean_path(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {
@@ -103,7 +108,8 @@ pub(crate) fn clean_path(path: &str) -> String {
     clean
 }
 
-fn text(status: StatusCode, body: String) -> Response {
+/// An answer for people, in plain text.
+pub fn text(status: StatusCode, body: String) -> Response {
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
         (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),

@@ -13,7 +13,8 @@ pub(crate) struct Landing<'p> {
     pub(crate) standings: &'p [Standing],
 }
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
+/// How our pages look.
+pub const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
     h1{margin-bottom:0}table{border-collapse:collapse;margin:1rem 0}th,td{text-align:left;padding:.2rem 1rem .2rem 0;\
     border-bottom:1px solid #ddd;vertical-align:top}td.n{text-align:right;font-variant-numeric:tabular-nums}\
     .bad{color:#b00020}.none{color:#777}";
@@ -68,7 +69,7 @@ impl Landing<'_> {
 }
 
 /// Text as HTML shows it.
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

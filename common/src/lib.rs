@@ -20,7 +20,7 @@ pub mod host;
 pub mod hosts;
 pub mod http;
 pub mod instruments;
-mod landing;
+pub mod landing;
 pub mod log;
 mod memory;
 pub mod negotiate;

@@ -205,6 +205,11 @@ fn push_quoted(out: &mut String, value: &str) {
     out.push('"');
 }
 
+/// UTC in RFC 3339, to the second.
+pub fn time_of(at: SystemTime) -> String {
+    timestamp(at.duration_since(UNIX_EPOCH).unwrap_or_default(), 0)
+}
+
 /// UTC in RFC 3339 with `digits` behind the second.
 fn timestamp(since_epoch: Duration, digits: usize) -> String {
     let seconds = since_epoch.as_secs();
@@ -220,8 +225,9 @@ fn timestamp(since_epoch: Duration, digits: usize) -> String {
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
     let nanos = format!("{:09}", since_epoch.subsec_nanos());
-    let fraction = nanos.get(..digits).unwrap_or(&nanos);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction}Z")
+    let fraction = nanos.get(..digits).filter(|digits| !digits.is_empty());
+    let fraction = fraction.map_or_else(String::new, |digits| format!(".{digits}"));
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::exposition::{Desc, Page};
 
@@ -23,6 +23,15 @@ const OPEN_FDS: Desc = Desc::gauge("process_open_fds", "Files this process has o
 const RECEIVED: Desc =
     Desc::counter("process_network_receive_bytes_total", "Bytes received in this network namespace.", &[]);
 const SENT: Desc = Desc::counter("process_network_transmit_bytes_total", "Bytes sent in this network namespace.", &[]);
+
+/// Lets the process open as many files as the system allows it, as the Go runtime does.
+pub fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        // A refusal leaves the limit as it was: fewer files stay open, fewer connections are had at a time.
+        let _refused = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    }
+}
 
 /// Both files are smaller; what a later kernel adds at the end is not needed.
 const READ_BYTES: usize = 16 << 10;

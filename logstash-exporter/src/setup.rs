@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::app::Made;
+use common::app::{Made, Next};
 use common::error::ConfigError;
 use common::flags::{Args, Flag};
 use common::upstream::{Pem, TlsOptions};
@@ -72,8 +72,8 @@ fn file(args: &Args) -> Result<Option<PathBuf>, ConfigError> {
 ///
 /// # Errors
 /// Every mistake in the file.
-pub fn preset(args: &mut Args) -> Result<(), Vec<ConfigError>> {
-    let Some(file) = file(args).map_err(|e| vec![e])? else { return Ok(()) };
+pub fn preset(args: &mut Args) -> Result<Next, Vec<ConfigError>> {
+    let Some(file) = file(args).map_err(|e| vec![e])? else { return Ok(Next::Serve) };
     let settings = config::open(&file, false)?.current();
     let listen = Some(settings.server.listen.as_str());
     for (flag, value) in [
@@ -85,7 +85,7 @@ pub fn preset(args: &mut Args) -> Result<(), Vec<ConfigError>> {
             args.set(flag, vec![value.to_owned()], true);
         }
     }
-    Ok(())
+    Ok(Next::Serve)
 }
 
 /// Makes what answers.
@@ -117,7 +117,7 @@ pub fn source(args: &Arc<Args>) -> Result<Made, Vec<ConfigError>> {
     let web = Arc::new(web.map_err(|e| vec![ConfigError::new(e.to_string())])?);
     let limits: Limits = settings.server.limits();
     let exporter = Exporter::of_file(watched, Arc::clone(&web), wanted, questions)?;
-    Ok(Made { source: Arc::new(exporter), web: Some(web), limits })
+    Ok(Made { source: Arc::new(exporter), web: Some(web), limits, router: None })
 }
 
 /// The one instance that the flags describe.

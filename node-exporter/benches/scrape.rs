@@ -140,7 +140,7 @@ fn measure(c: &mut Criterion, place: &str, flags: &[String], roots: &[PathBuf]) 
 }
 
 fn main() {
-    node_exporter::fs::raise_descriptor_limit();
+    common::process::raise_descriptor_limit();
     let mut criterion = Criterion::default().configure_from_args();
     let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/node");
     let tree_name = tree.to_str().unwrap();

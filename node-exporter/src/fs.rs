@@ -474,16 +474,6 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, CollectError> {
     Ok(text)
 }
 
-/// Lets the process open as many files as the system allows it, as the Go runtime does.
-pub fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        // A refusal leaves the limit as it was, which costs speed on large nodes and nothing else.
-        let _refused = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-    }
-}
-
 /// Whether `path` is a directory that can be looked up.
 pub fn is_dir(path: &Path) -> bool {
     File::open(path).and_then(|file| file.metadata()).is_ok_and(|meta| meta.is_dir())

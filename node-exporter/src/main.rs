@@ -3,6 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    node_exporter::fs::raise_descriptor_limit();
+    common::process::raise_descriptor_limit();
     common::app::main(&node_exporter::PROGRAM)
 }

@@ -5,20 +5,25 @@
 //! * [`prometheus`] and [`tools`] put real peers beside it; [`tls`] makes them a certificate.
 //! * [`upstream`] is an HTTP server that says what a test tells it to, [`logstash`] one that plays a Logstash, and
 //!   [`httpd`] a real Apache httpd.
+//! * [`blackbox`] is the prober with a configuration of a test, and what a probe came to.
+//! * [`hostile`] are peers that mean harm.
 //! * [`fixture`] builds directory trees; [`fuse`] mounts a file system that never answers, inside [`namespace`].
 //! * [`child`] and [`log_line`] read logs, [`wait`] waits under a deadline, [`skip`] says why a test did not run.
 //!
 //! The harness panics with a message when something is wrong: its callers are tests.
 
+pub mod blackbox;
 pub mod child;
 pub mod client;
 pub mod fixture;
 pub mod fuse;
+pub mod hostile;
 pub mod httpd;
 pub mod log_line;
 pub mod logstash;
 pub mod namespace;
 pub mod page;
+pub mod pki;
 pub mod prometheus;
 pub mod running;
 pub mod skip;

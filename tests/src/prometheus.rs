@@ -16,18 +16,30 @@ use crate::log_line;
 use crate::tools::{run, tool};
 use crate::wait::until;
 
-/// One target for a Prometheus.
+/// Something for a Prometheus to scrape.
 #[derive(Debug, Clone)]
 pub struct Job {
     name: String,
-    target: SocketAddr,
+    targets: Vec<String>,
     extra: String,
 }
 
 impl Job {
     /// Plain HTTP on the default path.
     pub fn new(name: &str, target: SocketAddr) -> Self {
-        Self { name: name.to_owned(), target, extra: String::new() }
+        Self { name: name.to_owned(), targets: vec![target.to_string()], extra: String::new() }
+    }
+
+    /// Targets that `prober` probes with a module, relabelled the way everybody does it: the target becomes a parameter
+    /// and the label `instance`, and what is scraped is the prober.
+    pub fn probing(name: &str, prober: SocketAddr, module: &str, targets: &[&str]) -> Self {
+        let extra = format!(
+            "    metrics_path: /probe\n    params: {{module: [{module}]}}\n    relabel_configs:\n    \
+             - {{source_labels: [__address__], target_label: __param_target}}\n    \
+             - {{source_labels: [__param_target], target_label: instance}}\n    \
+             - {{target_label: __address__, replacement: '{prober}'}}\n"
+        );
+        Self { name: name.to_owned(), targets: targets.iter().map(ToString::to_string).collect(), extra }
     }
 
     /// TLS with basic auth; `ca` is the certificate to trust.
@@ -50,7 +62,8 @@ impl Job {
 pub struct Prometheus {
     child: Logged,
     address: SocketAddr,
-    jobs: Vec<String>,
+    /// Names, and how many targets each has.
+    jobs: Vec<(String, usize)>,
     // Last, so that the program is gone before its storage.
     _storage: Fixture,
 }
@@ -75,7 +88,7 @@ impl Prometheus {
             let listening = log_line::field(line, "msg")? == "Listening on";
             listening.then(|| log_line::field(line, "address")?.parse().ok()).flatten()
         });
-        let names = jobs.iter().map(|job| job.name.clone()).collect();
+        let names = jobs.iter().map(|job| (job.name.clone(), job.targets.len())).collect();
         let prometheus = Self { child, address, jobs: names, _storage: storage };
         until("Prometheus is ready", || match Request::get("/-/ready").send(address) {
             Ok(Response { status: 200, .. }) => Ok(()),
@@ -104,10 +117,16 @@ impl Prometheus {
             let targets = self.api("/api/v1/targets?state=active")?;
             let targets = targets["activeTargets"].as_array().cloned().unwrap_or_default();
             let up = targets.iter().filter(|target| target["health"] == "up").count();
-            if up == self.jobs.len() { Ok(()) } else { Err(format!("{targets:#?}")) }
+            if up == self.jobs.iter().map(|(_, targets)| targets).sum::<usize>() {
+                Ok(())
+            } else {
+                Err(format!("{targets:#?}"))
+            }
         });
-        for job in &self.jobs {
-            self.wait_until(&format!("up{{job={job:?}}}"), |found| matches!(found.as_slice(), [(_, 1.0)]));
+        for (job, targets) in &self.jobs {
+            self.wait_until(&format!("up{{job={job:?}}}"), |found| {
+                found.len() == *targets && found.iter().all(|(_, up)| *up == 1.0)
+            });
         }
     }
 
@@ -167,8 +186,8 @@ fn series_of(series: &Value) -> Option<(BTreeMap<String, String>, f64)> {
 
 fn config(jobs: &[Job]) -> String {
     let job = |job: &Job| {
-        let Job { name, target, extra } = job;
-        format!("  - job_name: {name}\n{extra}    static_configs: [{{targets: ['{target}']}}]\n")
+        let Job { name, targets, extra } = job;
+        format!("  - job_name: {name}\n{extra}    static_configs: [{{targets: ['{}']}}]\n", targets.join("', '"))
     };
     // A timeout of one interval is the most Prometheus allows.
     let jobs: String = jobs.iter().map(job).collect();

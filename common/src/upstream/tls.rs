@@ -13,20 +13,25 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, TrustAnchor, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
 /// Where distributions keep the bundle of trusted authorities.
-const BUNDLES: &[&str] = &[
+pub const BUNDLES: &[&str] = &[
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
+
+/// Mozilla's authorities as they were when this was built.
+pub fn built_in_authorities() -> &'static [TrustAnchor<'static>] {
+    webpki_roots::TLS_SERVER_ROOTS
+}
 
 /// A bundle is some hundred KiB.
 const MOST_BYTES: u64 = 16 << 20;
@@ -59,7 +64,11 @@ impl Pem {
         Ok(Self { path: path.to_owned(), text })
     }
 
-    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, String> {
+    /// The certificates in it.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, String> {
         let found: Vec<_> = CertificateDer::pem_slice_iter(&self.text).filter_map(Result::ok).collect();
         match found.is_empty() {
             true => Err(format!("{}: expected PEM certificates, found none", self.path.display())),
@@ -143,7 +152,7 @@ impl TlsOptions {
                 }
             }
         }
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        roots.extend(built_in_authorities().iter().cloned());
         Ok((roots, Vec::new()))
     }
 }

@@ -1,0 +1,69 @@
+//! What a module says about who it is: `basic_auth`, `authorization`, and the user of a URL.
+//!
+//! Values are never shown. Files are read when a probe runs, white space around their text is left out.
+
+use std::io::Read;
+use std::path::Path;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use hyper::header::HeaderValue;
+
+use super::target::Url;
+use crate::config::{Given, HttpClient};
+use crate::reason::{Failure, Phase, Reason};
+
+/// Bytes of a file with a secret.
+const MOST_FILE_BYTES: u64 = 1 << 20;
+
+/// The text of a small file, white space around it left out.
+pub(super) fn read_file(path: &Path) -> Result<String, Failure> {
+    let failed = |e: &dyn std::fmt::Display| {
+        Failure::new(Phase::Setup, Reason::Module, format!("{}: expected a readable text file: {e}", path.display()))
+    };
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(|e| failed(&e))?;
+    let n = file.take(MOST_FILE_BYTES + 1).read_to_string(&mut text).map_err(|e| failed(&e))?;
+    if n as u64 > MOST_FILE_BYTES {
+        return Err(failed(&"it is too large"));
+    }
+    Ok(text.trim().to_owned())
+}
+
+/// The text of something that is given in one of several ways; nothing is an empty text.
+pub(super) fn text(given: Option<&Given>) -> Result<String, Failure> {
+    match given {
+        None => Ok(String::new()),
+        Some(Given::Inline(secret)) => Ok(secret.0.clone()),
+        Some(Given::File(path)) => read_file(path),
+        Some(Given::Ref(name)) => Err(Failure::module(format!("expected a secret named {name:?}, found no store of secrets"))),
+    }
+}
+
+fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")))
+}
+
+/// An `Authorization`, hidden from whoever prints it.
+pub(super) fn value(text: &str) -> Result<HeaderValue, Failure> {
+    let mut value = HeaderValue::from_bytes(text.trim().as_bytes())
+        .map_err(|_| Failure::module("credentials: expected text that a header can hold"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// The `Authorization` of `basic_auth` or `authorization`.
+pub(super) fn configured(client: &HttpClient) -> Result<Option<HeaderValue>, Failure> {
+    if let Some(auth) = &client.basic_auth {
+        return value(&basic(&text(auth.username.as_ref())?, &text(auth.password.as_ref())?)).map(Some);
+    }
+    if let Some(auth) = &client.authorization {
+        return value(&format!("{} {}", auth.kind, text(auth.credentials.as_ref())?)).map(Some);
+    }
+    Ok(None)
+}
+
+/// The `Authorization` of a URL's user.
+pub(super) fn of_url(url: &Url) -> Result<Option<HeaderValue>, Failure> {
+    url.user.as_ref().map(|(user, password)| value(&basic(user, &password.0))).transpose()
+}

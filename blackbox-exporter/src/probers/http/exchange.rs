@@ -1,0 +1,231 @@
+//! One round trip: a connection, a request, the head of the answer; then its body, piece by piece.
+//!
+//! * HTTP/1.0, 1.1 (RFC 9112) and, where TLS agreed on it, 2 (RFC 9113). The connection is worked here, in the task of the
+//!   probe: whoever drops the answer closes it.
+//! * Interim answers are skipped. The head may have 10 MiB; buffers begin with 8 KiB.
+//! * What Go takes and this does not: a status line with `HTTP/1.2`, more than 400 headers.
+
+use std::error::Error;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::Context;
+use std::time::Instant;
+
+use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::client::conn::{http1, http2};
+use hyper::{HeaderMap, Method, Response, Version, header};
+use hyper_util::rt::TokioIo;
+use tokio::task::JoinSet;
+
+use super::dial::Opened;
+use super::request::{Form, Payload, Template};
+use super::stream::{FirstByte, Timed};
+use super::target::Url;
+use super::tunnel;
+use crate::reason::{Failure, Phase, Progress, Reason};
+
+/// Bytes of the head of an answer.
+const MOST_HEAD_BYTES: usize = 10 << 20;
+/// Headers of an answer.
+const MOST_HEADERS: usize = 400;
+/// What a peer may send ahead over HTTP/2.
+const WINDOW_BYTES: u32 = 256 << 10;
+
+/// The head of an answer.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) status: u16,
+    pub(super) version: Version,
+    pub(super) headers: HeaderMap,
+    /// Declared length of the body.
+    pub(super) length: Option<u64>,
+}
+
+/// The body of an answer, and the connection it comes over.
+pub(super) enum Body {
+    /// It comes over a connection.
+    Wire(Box<(Incoming, Driver)>),
+    /// It is here already.
+    Whole(Bytes),
+}
+
+type Working = Pin<Box<dyn Future<Output = Result<(), hyper::Error>> + Send>>;
+
+/// Does the work of a connection whenever its probe waits for it.
+pub(super) struct Driver {
+    working: Option<Working>,
+    /// What HTTP/2 does beside it.
+    tasks: Tasks,
+}
+
+impl Driver {
+    fn poll(&mut self, cx: &mut Context<'_>) {
+        if let Some(working) = &mut self.working
+            && working.as_mut().poll(cx).is_ready()
+        {
+            self.working = None;
+        }
+    }
+
+    async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        poll_fn(|cx| {
+            self.poll(cx);
+            work.as_mut().poll(cx)
+        })
+        .await
+    }
+}
+
+/// Tasks that end with their owner.
+#[derive(Clone, Default)]
+struct Tasks(Arc<Mutex<JoinSet<()>>>);
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Tasks {
+    fn execute(&self, work: F) {
+        if let Ok(mut tasks) = self.0.lock() {
+            tasks.spawn(work);
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Ok(mut tasks) = self.tasks.0.lock() {
+            tasks.abort_all();
+        }
+    }
+}
+
+impl Body {
+    /// The next bytes; `None` is the end.
+    pub(super) async fn piece(&mut self) -> Option<Result<Bytes, Failure>> {
+        let (incoming, driver) = match self {
+            Self::Whole(bytes) if bytes.is_empty() => return None,
+            Self::Whole(bytes) => return Some(Ok(std::mem::take(bytes))),
+            Self::Wire(wire) => &mut **wire,
+        };
+        loop {
+            let frame = poll_fn(|cx| {
+                driver.poll(cx);
+                Pin::new(&mut *incoming).poll_frame(cx)
+            });
+            match frame.await? {
+                Ok(frame) => match frame.into_data() {
+                    Ok(bytes) => return Some(Ok(bytes)),
+                    // Trailers.
+                    Err(_) => continue,
+                },
+                Err(e) => return Some(Err(in_body(&e))),
+            }
+        }
+    }
+}
+
+/// Sends a request over an open connection and waits for the head of the answer.
+pub(super) async fn exchange(
+    opened: Opened,
+    template: &Template,
+    url: &Url,
+    host: &str,
+    first: &FirstByte,
+    progress: &Progress,
+) -> Result<(Head, Body), Failure> {
+    progress.enter(Phase::Request);
+    let through = opened.through.as_ref().map(tunnel::authorization);
+    let request = template.request(&Form { url, host, http2: opened.http2, through })?;
+    let is_head = request.method() == Method::HEAD;
+    let tasks = Tasks::default();
+    let (response, driver) = if opened.http2 {
+        let mut builder = http2::Builder::new(tasks.clone());
+        builder
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES)
+            .max_header_list_size(u32::try_from(MOST_HEAD_BYTES).unwrap_or(u32::MAX));
+        let (mut sender, working) = builder.handshake(TokioIo::new(opened.stream)).await.map_err(|e| in_head(&e))?;
+        let mut driver = Driver { working: Some(Box::pin(working)), tasks };
+        let response = driver.during(sender.send_request(request)).await;
+        // The first bytes of the connection are its settings: the answer begins with its head.
+        first.get_or_init(Instant::now);
+        (response, driver)
+    } else {
+        let stream = TokioIo::new(Timed::new(opened.stream, Arc::clone(first)));
+        let mut builder = http1::Builder::new();
+        builder.title_case_headers(true).max_headers(MOST_HEADERS).max_buf_size(MOST_HEAD_BYTES);
+        let (mut sender, working) = builder.handshake::<_, Payload>(stream).await.map_err(|e| in_head(&e))?;
+        let mut driver = Driver { working: Some(Box::pin(working)), tasks };
+        let response = driver.during(sender.send_request(request)).await;
+        (response, driver)
+    };
+    let response = response.map_err(|e| in_head(&e))?;
+    Ok(split(response, driver, is_head))
+}
+
+fn split(response: Response<Incoming>, driver: Driver, is_head: bool) -> (Head, Body) {
+    let (parts, incoming) = response.into_parts();
+    let status = parts.status.as_u16();
+    let declared = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let length = match status {
+        _ if is_head => declared,
+        101 | 204 | 304 => Some(0),
+        _ => incoming.size_hint().exact(),
+    };
+    let head = Head { status, version: parts.version, headers: parts.headers, length };
+    (head, Body::Wire(Box::new((incoming, driver))))
+}
+
+/// What an error before the answer means.
+fn in_head(e: &hyper::Error) -> Failure {
+    let at = |reason, what: &str| Failure::new(Phase::Request, reason, what);
+    if e.is_parse_too_large() {
+        return at(Reason::Protocol, "answer: expected a head of at most 10 MiB and 400 headers, found a larger one");
+    }
+    if e.is_parse() {
+        return at(Reason::Protocol, "answer: expected HTTP, found something else");
+    }
+    if e.is_user() {
+        return at(Reason::Module, "request: it cannot be sent as it is configured");
+    }
+    if let Some(e) = cause(e) {
+        return of_io(Phase::Request, e);
+    }
+    if e.is_incomplete_message() || e.is_canceled() || e.is_closed() {
+        return at(Reason::Closed, "answer: expected HTTP, found the end of the connection");
+    }
+    Failure::new(Phase::Request, Reason::Protocol, format!("answer: {e}"))
+}
+
+/// What an error in a body means.
+fn in_body(e: &hyper::Error) -> Failure {
+    if let Some(e) = cause(e).filter(|e| e.kind() != io::ErrorKind::UnexpectedEof) {
+        return of_io(Phase::Transfer, e);
+    }
+    if e.is_incomplete_message() || e.is_body_write_aborted() || cause(e).is_some() {
+        return Failure::new(Phase::Transfer, Reason::CutShort, "body: it ended before its length");
+    }
+    Failure::new(Phase::Transfer, Reason::Protocol, format!("body: {e}"))
+}
+
+/// The error of the connection beneath one of HTTP.
+fn cause(e: &hyper::Error) -> Option<&io::Error> {
+    let mut source = e.source();
+    while let Some(e) = source {
+        if let Some(e) = e.downcast_ref::<io::Error>() {
+            return Some(e);
+        }
+        source = e.source();
+    }
+    None
+}
+
+fn of_io(phase: Phase, e: &io::Error) -> Failure {
+    let reason = match e.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => Reason::Closed,
+        io::ErrorKind::ConnectionAborted => Reason::Closed,
+        io::ErrorKind::TimedOut => Reason::Unreachable,
+        _ => Reason::Protocol,
+    };
+    Failure::new(phase, reason, format!("connection: {e}"))
+}

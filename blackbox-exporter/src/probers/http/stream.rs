@@ -1,0 +1,104 @@
+//! Connections as the exchange sees them: any stack of TCP, TLS and tunnels, with a watch on the first byte.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::network::Network;
+
+/// What requests can be sent over.
+pub(super) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
+
+/// Any connection.
+pub(super) type Stream = Box<dyn Duplex>;
+
+/// When the first byte came.
+pub(super) type FirstByte = Arc<OnceLock<Instant>>;
+
+/// A TCP connection that is counted when it goes.
+pub(super) struct Counted {
+    stream: TcpStream,
+    network: Arc<Network>,
+}
+
+impl Counted {
+    pub(super) fn new(stream: TcpStream, network: Arc<Network>) -> Self {
+        Self { stream, network }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.network.dialed.closed.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection that notes when the first byte came.
+pub(super) struct Timed<S> {
+    stream: S,
+    first: FirstByte,
+}
+
+impl<S> Timed<S> {
+    pub(super) fn new(stream: S, first: FirstByte) -> Self {
+        Self { stream, first }
+    }
+}
+
+/// Bytes that one read may fill: a reader that doubles its buffer whenever a read filled it stays small.
+const MOST_PER_READ: usize = 32 << 10;
+
+impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let most = buf.remaining().min(MOST_PER_READ);
+        let mut part = ReadBuf::new(buf.initialize_unfilled_to(most));
+        let polled = Pin::new(&mut self.stream).poll_read(cx, &mut part);
+        let n = part.filled().len();
+        buf.advance(n);
+        if n > 0 {
+            self.first.get_or_init(Instant::now);
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
