@@ -497,3 +497,6 @@ pub struct WebSocket {
     /// Address family.
     pub ip: IpSelection,
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,7 @@ pub fn show_settings(settings: &Settings) -> String {
         modules.always(name, Value::Map(fields(module)));
     }
     let mut all = Fields::default();
-    all.fields("modules", modules.sorted());
+    all.always("modules", Value::Map(modules.sorted()));
     tree::write(&all, Indent::Four)
 }
 
