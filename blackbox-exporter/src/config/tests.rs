@@ -168,8 +168,8 @@ fn every_mistake_has_its_place_and_shows_no_secret() {
         ),
         (
             "modules:\n  a:\n    http: {basic_auth: {password:hunter2}, bearer_token: [hunter2]}\n",
-            "b.yml:3: modules.a.http.bearer_token: expected text\n\
-             b.yml:3: modules.a.http.basic_auth.password:…: expected a known key",
+            "b.yml:3: modules.a.http.basic_auth.password:…: expected a known key\n\
+             b.yml:3: modules.a.http.bearer_token: expected text",
         ),
         (
             "modules: {a: {http: {proxy_url: 'http://u:hunter2@h:x'}}}",
