@@ -370,8 +370,20 @@ fn large_files_load_and_hostile_ones_end() {
     let keys: String = (0..70_000).map(|n| format!("k{n}:\n")).collect();
     let same = "k: 1\n".repeat(60_000);
     let inside: String = (0..50_000).map(|n| format!("    k{n}: {{}}\n")).collect();
-    for text in [bomb, wide, keys, same, format!("modules:\n  {}:\n{inside}", "n".repeat(100_000)), "[".repeat(100_000)]
-    {
+    let empty: String = (0..20_000).map(|n| format!("  m{n}:\n")).collect();
+    let regexps: String = (0..6_000).map(|n| format!("a{n},")).collect();
+    let regexps = format!("modules: {{a: {{http: {{fail_if_body_matches_regexp: [{regexps}]}}}}}}");
+    let empty = format!("modules:\n{empty}");
+    for text in [
+        bomb,
+        wide,
+        empty,
+        regexps,
+        keys,
+        same,
+        format!("modules:\n  {}:\n{inside}", "n".repeat(100_000)),
+        "[".repeat(100_000),
+    ] {
         let mistakes = parse(&text, "b.yml").err().unwrap_or_default();
         assert!(!mistakes.is_empty() && mistakes.len() < 1 << 20);
     }
