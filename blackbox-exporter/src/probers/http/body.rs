@@ -55,9 +55,7 @@ impl Sink<'_> {
         }
         if self.plan.keep {
             if self.kept.len() + bytes.len() > MOST_KEPT_BYTES {
-                return Err(too_large(
-                    "body: rules see at most 32 MiB of it; body_size_limit sets a lower limit".to_owned(),
-                ));
+                return Err(too_large("body: rules see at most 32 MiB of it; body_size_limit sets a lower limit".to_owned()));
             }
             self.kept.extend_from_slice(bytes);
         }

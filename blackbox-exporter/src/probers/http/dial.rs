@@ -136,3 +136,4 @@ impl Way<'_> {
 fn in_proxy(failure: &Failure) -> Failure {
     Failure::new(Phase::Proxy, Reason::Proxy, format!("TLS with the proxy: {failure}"))
 }
+

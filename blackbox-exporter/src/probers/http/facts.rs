@@ -132,9 +132,9 @@ impl Facts {
             }
         }
         let answered = (self.seen.status != 0).then(|| self.trips.last()).flatten();
-        let transfer = answered
-            .and_then(|trip| trip.first.get())
-            .map_or(0.0, |first| seconds(self.ended.unwrap_or_else(Instant::now).saturating_duration_since(*first)));
+        let transfer = answered.and_then(|trip| trip.first.get()).map_or(0.0, |first| {
+            seconds(self.ended.unwrap_or_else(Instant::now).saturating_duration_since(*first))
+        });
         phase("connect", connect);
         phase("processing", processing);
         phase("tls", tls);

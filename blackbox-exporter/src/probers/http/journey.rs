@@ -7,7 +7,6 @@ use hyper::header::{self, HeaderValue};
 use super::checks;
 use super::cookies::Jar;
 use super::credentials;
-use super::date;
 use super::dial::{To, Way};
 use super::exchange::{self, Body, Head};
 use super::facts::{Facts, Seen, Trip};
@@ -15,6 +14,7 @@ use super::origin::Origin;
 use super::redirects;
 use super::request::{self, Template};
 use super::target::Url;
+use super::date;
 use crate::config::{self, Http};
 use crate::module::Module;
 use crate::network::Network;
@@ -154,7 +154,9 @@ impl<'a> Journey<'a> {
         match (own, kept) {
             (own, None) => own.cloned(),
             (None, Some(kept)) => HeaderValue::from_str(&kept).ok(),
-            (Some(own), Some(kept)) => HeaderValue::from_bytes(&[own.as_bytes(), b"; ", kept.as_bytes()].concat()).ok(),
+            (Some(own), Some(kept)) => {
+                HeaderValue::from_bytes(&[own.as_bytes(), b"; ", kept.as_bytes()].concat()).ok()
+            }
         }
     }
 
@@ -171,7 +173,8 @@ impl<'a> Journey<'a> {
         let opened = self.way.open(to, trip, &seen_of_tls).await?;
         let first = Arc::clone(&trip.first);
         let host = self.host.clone().unwrap_or_else(|| self.url.authority());
-        let (head, body) = exchange::exchange(opened, template, &self.url, &host, &first, self.way.progress).await?;
+        let (head, body) =
+            exchange::exchange(opened, template, &self.url, &host, &first, self.way.progress).await?;
         facts.seen = seen(&head, self.url.tls);
         Ok((head, body))
     }

@@ -80,15 +80,11 @@ pub(super) async fn body_file(path: &Path) -> Result<Payload, Failure> {
         let at = |e: std::io::Error| format!("body_file {}: {e}", path.display());
         let size = std::fs::metadata(&path).map_err(at)?.len();
         if size > MOST_FILE_BYTES {
-            return Err(format!(
-                "body_file {}: expected at most {MOST_FILE_BYTES} bytes, found {size}",
-                path.display()
-            ));
+            return Err(format!("body_file {}: expected at most {MOST_FILE_BYTES} bytes, found {size}", path.display()));
         }
         std::fs::read(&path).map_err(at)
     });
-    let bytes =
-        read.await.unwrap_or_else(|_| Err("body_file: could not be read".to_owned())).map_err(Failure::module)?;
+    let bytes = read.await.unwrap_or_else(|_| Err("body_file: could not be read".to_owned())).map_err(Failure::module)?;
     Ok(Payload::chunked(bytes.into()))
 }
 
