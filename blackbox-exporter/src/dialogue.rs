@@ -13,10 +13,12 @@
 //! * `expect_bytes` waits until all bytes are there. (Go takes what the first read gives: the network decides.)
 //! * `expect_bytes` sees what came together with the line before it. Where that does not match, the bytes that come after
 //!   it may match as well, which is all that Go looks at.
-//! * Several steps with labels: see [`labels`].
+//! * Several steps with labels make one series with the labels of all, the later of two values; names and values that
+//!   Prometheus could not read are made readable. (Go gives no answer to the request.)
 
 mod incoming;
 mod labels;
+pub(crate) use incoming::feed;
 
 use std::io;
 use std::pin::Pin;
@@ -68,6 +70,8 @@ pub struct Script<'m> {
 /// What was found out.
 #[derive(Default)]
 struct Facts {
+    /// Which step it is at, from 1.
+    step: usize,
     /// The connection stands, and TLS where it comes first.
     connected: bool,
     regex: bool,
@@ -105,7 +109,10 @@ where
     let talk = Talk { script: &script, facts: &mut facts, log: &mut run.log, progress: &progress };
     let done = within(run.deadline, Arc::clone(&progress), talk.whole(connect)).await;
     facts.write(&mut run.page);
-    done
+    done.map_err(|failure| match facts.step {
+        0 => failure,
+        step => Failure { what: format!("step {step}: {}", failure.what), ..failure },
+    })
 }
 
 struct Talk<'t, 'm> {
@@ -145,15 +152,14 @@ impl Talk<'_, '_> {
 
         let mut incoming = Incoming::default();
         for (at, step) in self.script.steps.iter().enumerate() {
-            let place = |failure: Failure| Failure { what: format!("step {}: {}", at + 1, failure.what), ..failure };
-            self.step(step, &mut stream, &mut incoming).await.map_err(place)?;
+            self.facts.step = at + 1;
+            self.step(step, &mut stream, &mut incoming).await?;
             if step.starttls {
                 // What came in the clear is not to be taken for something that came over TLS.
                 incoming = Incoming::default();
-                let client = self.client().map_err(place)?;
+                let client = self.client()?;
                 self.progress.enter(Phase::Tls);
-                let secured = client.connect(stream, self.server_name(), &self.facts.tls).await;
-                stream = Box::new(secured.map_err(place)?);
+                stream = Box::new(client.connect(stream, self.server_name(), &self.facts.tls).await?);
                 self.progress.enter(Phase::Dialogue);
             }
         }

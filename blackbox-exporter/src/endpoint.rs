@@ -96,6 +96,15 @@ fn listed(list: &str, name: &str) -> Option<u16> {
     })
 }
 
+/// For the table of parsers.
+pub(crate) fn feed(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok((_, number)) = split(&text) {
+        drop(port(number));
+    }
+    listed(&text, "ssh");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

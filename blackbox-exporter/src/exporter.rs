@@ -12,6 +12,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use common::exposition::{Desc, Format, Page, copy_registry};
+use common::gzip::Gzip;
 use common::log::Layout;
 use common::render::Renderer;
 use common::source::{Answer, Answering, Asked, Endpoint, Own, Refusal, Source, Standing};
@@ -119,6 +120,7 @@ pub struct Exporter {
     counted: Counted,
     own_page: Mutex<(Renderer, Page)>,
     probe_pages: Mutex<Renderer>,
+    gzip: Mutex<Gzip>,
 }
 
 /// A request to `/probe`.
@@ -143,6 +145,7 @@ impl Exporter {
             counted: Counted::default(),
             own_page: Mutex::default(),
             probe_pages: Mutex::default(),
+            gzip: Mutex::default(),
         }
     }
 
@@ -154,6 +157,16 @@ impl Exporter {
     /// Probes that are over.
     pub fn history(&self) -> &History {
         &self.history
+    }
+
+    /// A page, compressed.
+    pub fn packed(&self, page: &str) -> Vec<u8> {
+        let mut packed = Vec::with_capacity(page.len() / 2);
+        // Its tables are larger than the page: they are kept, and not made for each.
+        let mut gzip = self.gzip.lock().unwrap_or_else(PoisonError::into_inner);
+        gzip.push(page.as_bytes(), &mut packed);
+        gzip.finish(&mut packed);
+        packed
     }
 
     /// Probes; gives what came of it.

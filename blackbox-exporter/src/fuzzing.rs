@@ -5,7 +5,6 @@ pub use common::fuzzing::Parser;
 
 /// The parsers of this crate.
 pub static PARSERS: &[Parser] = &[
-    Parser::new("request", crate::request::feed, b"module=http_2xx&target=https%3A%2F%2Fa.example%2F&hostname=b"),
     Parser::new(
         "configuration",
         crate::config::feed,
@@ -16,6 +15,21 @@ pub static PARSERS: &[Parser] = &[
           query_response: [{expect: \"^a\", send: !!binary /wAB}, {expect_bytes: !!binary /wAB, labels: [{name: x}]}]\n    \
           dns: {query_name: e, query_type: MX}\n    icmp: {ttl: 5, packet_interval: 20ms, max_loss_ratio: 0.5}\n",
     ),
+    Parser::new("dialogue", crate::dialogue::feed, b"220 ready\r\n\x04ABCDEFGH250-a\n250 b\r\n"),
+    Parser::new("endpoint", crate::endpoint::feed, b"[fe80::1%lo]:ssh"),
+    Parser::new("certificate", crate::tls::feed_certificate, b"0\x0c1\x0a0\x08\x06\x03U\x04\x03\x0c\x01a"),
+    Parser::new(
+        "old handshake",
+        crate::tls::feed_handshake,
+        b"\x16\x03\x02\x00\x08\x02\x00\x00\x26\x03\x02\x00\x00\x15\x03\x02\x00\x02\x02\x46",
+    ),
+    Parser::new(
+        "dns",
+        crate::probers::dns::feed,
+        b"\x12\x34\x81\x80\0\x01\0\x02\0\0\0\x01\x01a\x04test\0\0\xff\0\x01\xc0\x0c\0\x10\0\x01\0\0\0\x3c\0\x03\x02hi\xc0\x0c\0\x40\0\x01\0\0\0\x3c\0\x0a\0\x01\0\0\x01\0\x03\x02h2\0\0\x29\x02\0\0\0\0\0\0\0",
+    ),
+    Parser::new("icmp", crate::probers::icmp::feed, b"\0\0\0\0\0\x01\0\x01Prometheus Blackbox Exporter"),
+    Parser::new("request", crate::request::feed, b"module=http_2xx&target=https%3A%2F%2Fa.example%2F&hostname=b"),
 ];
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use crate::config::{self, Indent, show_module};
-use crate::probers::{PROBERS, Prober};
+use crate::probers::{PROBERS, Prober, dns};
 use crate::tls;
 
 /// A module. Probes that run keep the one they began with when the configuration changes.
@@ -17,8 +17,12 @@ pub struct Module {
     pub tls: tls::Kept,
     /// TLS towards the OAuth2 token server.
     pub token_tls: tls::Kept,
+    /// Patterns of `prober: dns`.
+    pub(crate) dns: dns::Kept,
     /// TLS towards proxies: the target's settings without its ALPN.
     pub proxy_tls: tls::Kept,
+    /// TLS towards proxies on the way to the OAuth2 token server.
+    pub token_proxy_tls: tls::Kept,
     shown: OnceLock<String>,
 }
 
@@ -30,7 +34,9 @@ impl Module {
             config,
             tls: tls::Kept::default(),
             token_tls: tls::Kept::default(),
+            dns: dns::Kept::default(),
             proxy_tls: tls::Kept::default(),
+            token_proxy_tls: tls::Kept::default(),
             shown: OnceLock::new(),
         }
     }

@@ -1,9 +1,9 @@
 //! The table of probers: a row per value of `prober`.
 
-mod dns;
+pub(crate) mod dns;
 mod grpc;
 mod http;
-mod icmp;
+pub mod icmp;
 mod tcp;
 mod unix;
 mod websocket;

@@ -47,13 +47,25 @@ impl Regexp {
     /// # Errors
     /// What is wrong, in one sentence without the expression.
     pub fn new(source: &str) -> Result<Self, String> {
+        Self::within(source, MAX_COMPILED)
+    }
+
+    /// Compiles an expression that a stranger sent.
+    ///
+    /// # Errors
+    /// As [`Regexp::new`], and when its compiled form is bigger than a megabyte.
+    pub(crate) fn small(source: &str) -> Result<Self, String> {
+        Self::within(source, 1 << 20)
+    }
+
+    fn within(source: &str, limit: usize) -> Result<Self, String> {
         let translated = syntax::translate(source)?;
         let engine = if translated.nesting <= SHALLOW {
-            compile(&translated.pattern)?
+            compile(&translated.pattern, limit)?
         } else {
             std::thread::scope(|scope| {
                 let deep = std::thread::Builder::new().stack_size(DEEP_STACK);
-                let compiling = deep.spawn_scoped(scope, || compile(&translated.pattern));
+                let compiling = deep.spawn_scoped(scope, || compile(&translated.pattern, limit));
                 let compiling =
                     compiling.map_err(|error| format!("expected a thread to compile on, found none: {error}"))?;
                 compiling
@@ -116,9 +128,9 @@ impl fmt::Debug for Regexp {
     }
 }
 
-fn compile(pattern: &str) -> Result<regex::Regex, String> {
+fn compile(pattern: &str, limit: usize) -> Result<regex::Regex, String> {
     let mut builder = regex::RegexBuilder::new(pattern);
-    builder.size_limit(MAX_COMPILED).nest_limit(syntax::ENGINE_NESTING).build().map_err(|error| match error {
+    builder.size_limit(limit).nest_limit(syntax::ENGINE_NESTING).build().map_err(|error| match error {
         regex::Error::CompiledTooBig(limit) => format!("expected at most {limit} bytes when compiled, found more"),
         _ => "expected an expression the engine can run, found one it refuses".to_owned(),
     })

@@ -61,7 +61,11 @@ impl Address {
 pub async fn resolve(run: &mut Run, host: &str, ip: &IpSelection) -> (Result<Address, Failure>, f64) {
     run.progress.enter(Phase::Resolve);
     let started = Instant::now();
-    let found = within(run.deadline, std::sync::Arc::clone(&run.progress), address(host, ip)).await;
+    let found = match literal(host) {
+        // Nothing to wait for, with or without time.
+        Some(_) => address(host, ip).await,
+        None => within(run.deadline, std::sync::Arc::clone(&run.progress), address(host, ip)).await,
+    };
     let took = started.elapsed().as_secs_f64();
     write(&mut run.page, found.as_ref().ok().copied(), took);
     if let Ok(address) = &found {

@@ -14,7 +14,6 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::any;
 use common::exposition::Format;
-use common::gzip::Gzip;
 use common::http::{Service, clean_path, metrics_route, text};
 use common::negotiate::{self, TIMEOUT_HEADER};
 use common::source::Source;
@@ -126,10 +125,7 @@ async fn probe(State(exporter): State<Arc<Exporter>>, uri: Uri, headers: HeaderM
         return ([(CONTENT_TYPE, HeaderValue::from_static("text/plain"))], record.debug_text()).into_response();
     }
     let mut response = if negotiate::gzip(&headers) {
-        let mut packed = Vec::new();
-        let mut gzip = Gzip::default();
-        gzip.push(record.page.as_bytes(), &mut packed);
-        gzip.finish(&mut packed);
+        let packed = exporter.packed(&record.page);
         ([(CONTENT_ENCODING, HeaderValue::from_static("gzip"))], packed).into_response()
     } else {
         record.page.clone().into_response()

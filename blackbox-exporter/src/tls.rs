@@ -13,6 +13,7 @@ mod facts;
 mod failure;
 mod legacy;
 mod name;
+mod quic;
 mod trust;
 mod verifier;
 
@@ -32,8 +33,11 @@ use tokio_rustls::client::TlsStream;
 use crate::config::{self, Given, TlsVersion};
 use crate::reason::{Failure, Phase, Reason};
 
+pub(crate) use certificate::feed as feed_certificate;
+pub(crate) use legacy::feed as feed_handshake;
+
 pub use facts::{Facts, With};
-pub use failure::read_failure;
+pub use failure::{alert_failure, read_failure};
 
 use trust::{Expected, Trust};
 use verifier::{Judge, Shown, Verifier};
@@ -194,35 +198,41 @@ impl Client {
         {
             return Ok(None);
         }
-        let refused = facts.refused();
-        Err(refused.map_or_else(
-            || Failure::new(Phase::Tls, Reason::TlsHandshake, "the server shows no certificate"),
-            |refused| Failure::new(Phase::Tls, refused.reason, refused.what),
-        ))
+        let refused = facts.failure();
+        Err(refused
+            .unwrap_or_else(|| Failure::new(Phase::Tls, Reason::TlsHandshake, "the server shows no certificate")))
     }
 
-    /// The same settings for QUIC, or any other user of rustls.
+    /// The same settings for QUIC. The name to check is the one that the library is given; see [`server_name`].
     ///
     /// # Errors
     /// TLS 1.3 is not allowed.
     pub fn for_quic(&self, facts: &Facts) -> Result<Arc<ClientConfig>, Failure> {
         facts.clear();
         match &self.modern {
-            Some(config) if self.has_tls13 => Ok(Arc::new(self.config(config, None, facts))),
+            Some(config) if self.has_tls13 => quic::config(config, self.verifier(None, facts), facts).map(Arc::new),
             _ => Err(Failure::module(
                 "tls_config: expected a max_version of TLS13, which QUIC needs, found an older one",
             )),
         }
     }
 
+    fn verifier(&self, expected: Option<Expected>, facts: &Facts) -> Arc<Verifier> {
+        Arc::new(Verifier { judge: self.judge.clone(), expected, facts: facts.clone() })
+    }
+
     fn config(&self, config: &ClientConfig, expected: Option<Expected>, facts: &Facts) -> ClientConfig {
         let mut config = config.clone();
-        let verifier = Verifier { judge: self.judge.clone(), expected, facts: facts.clone() };
-        config.dangerous().set_certificate_verifier(Arc::new(verifier));
+        config.dangerous().set_certificate_verifier(self.verifier(expected, facts));
         let inner = Arc::clone(&config.client_auth_cert_resolver);
         config.client_auth_cert_resolver = Arc::new(Shown { inner, facts: facts.clone() });
         config
     }
+}
+
+/// A name in the form that TLS libraries take: addresses without brackets and zone.
+pub fn server_name(name: &str) -> String {
+    Expected::new(name).name().map_or_else(|| name.to_owned(), |name| name.to_str().into_owned())
 }
 
 /// The failure of a probe that would have to exchange something with a server that speaks only TLS 1.0 or 1.1.
@@ -300,3 +310,6 @@ fn place(key: &str, given: &Given) -> String {
         Given::Ref(name) => format!("tls_config.{key}_ref: {name}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

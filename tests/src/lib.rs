@@ -4,8 +4,9 @@
 //! * [`client`] speaks HTTP to it, politely or rudely; [`page`] parses what it answers and matches samples.
 //! * [`prometheus`] and [`tools`] put real peers beside it; [`tls`] makes them a certificate.
 //! * [`upstream`] is an HTTP server that says what a test tells it to, [`logstash`] one that plays a Logstash, and
-//!   [`httpd`] a real Apache httpd.
+//!   [`httpd`] a real Apache httpd; [`http3`] speaks HTTP/3.
 //! * [`blackbox`] is the prober with a configuration of a test, and what a probe came to.
+//! * [`grpc`] is a server that says of its health what a test wants, [`talker`] one that talks by a test's script.
 //! * [`hostile`] are peers that mean harm.
 //! * [`fixture`] builds directory trees; [`fuse`] mounts a file system that never answers, inside [`namespace`].
 //! * [`child`] and [`log_line`] read logs, [`wait`] waits under a deadline, [`skip`] says why a test did not run.
@@ -15,9 +16,12 @@
 pub mod blackbox;
 pub mod child;
 pub mod client;
+pub mod dns;
 pub mod fixture;
 pub mod fuse;
+pub mod grpc;
 pub mod hostile;
+pub mod http3;
 pub mod httpd;
 pub mod log_line;
 pub mod logstash;
@@ -27,6 +31,7 @@ pub mod pki;
 pub mod prometheus;
 pub mod running;
 pub mod skip;
+pub mod talker;
 pub mod tls;
 pub mod tools;
 pub mod upstream;

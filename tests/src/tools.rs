@@ -12,6 +12,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("prometheus", "prometheus"),
     ("promtool", "prometheus"),
     ("setpriv", "util-linux"),
+    ("unbound", "unbound"),
     ("unshare", "util-linux"),
 ];
 

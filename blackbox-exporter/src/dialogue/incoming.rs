@@ -121,6 +121,22 @@ impl Incoming {
     }
 }
 
+/// For the table of parsers: lines and counted bytes in turn, by what the bytes themselves say.
+pub(crate) fn feed(bytes: &[u8]) {
+    let (mut stream, mut incoming) = (bytes, Incoming::default());
+    let mut all = std::pin::pin!(async {
+        while let Ok(Some(line)) = incoming.line(&mut stream).await {
+            let count = line.len();
+            let skipped = usize::from(line.first().copied().unwrap_or_default());
+            if let Ok(Some(_)) = incoming.counted(&mut stream, skipped, count).await {
+                incoming.take(skipped, count);
+            }
+        }
+    });
+    // Bytes in memory are always there.
+    let _ready = all.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;

@@ -26,8 +26,8 @@ use std::time::Instant;
 use common::exposition::{Desc, Page};
 use hyper::http::uri::Uri;
 use tonic::metadata::{MetadataMap, MetadataValue};
-use tonic::{Code, Status};
 
+use self::health::Refused;
 use self::metadata::metadata;
 use self::target::Target;
 use crate::config;
@@ -48,6 +48,11 @@ const SERVING: Desc<'static> = Desc::gauge(
     &["serving_status"],
 );
 
+/// Statuses of an RPC that this side concludes, by the names of gRPC.
+const DEADLINE_EXCEEDED: u32 = 4;
+const INTERNAL: u32 = 13;
+const UNAVAILABLE: u32 = 14;
+
 /// Statuses of a service, by their number.
 const SERVING_STATUSES: [&str; 4] = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"];
 const IS_SERVING: i32 = 1;
@@ -63,7 +68,7 @@ struct Facts {
     resolve: f64,
     check: Option<f64>,
     /// Status of the RPC; while it is under way the one it has if it ends there.
-    code: Option<Code>,
+    code: u32,
     serving: Option<i32>,
     over_tls: bool,
     shaking_hands: bool,
@@ -83,7 +88,7 @@ impl Facts {
             }
         }
         page.sample::<&str>(&SSL, &[], f64::from(u8::from(self.serving.is_some() && self.over_tls)));
-        page.sample::<&str>(&STATUS, &[], self.code.map_or(0.0, |code| f64::from(code as i32)));
+        page.sample::<&str>(&STATUS, &[], f64::from(self.code));
         if self.serving.is_some() || self.shaking_hands {
             self.tls.write(page, tls::With { last_chain: false, cipher: false });
         }
@@ -106,16 +111,13 @@ async fn check(module: &Module, run: &mut Run, facts: &mut Facts) -> Result<(), 
     facts.resolve = took;
 
     let started = Instant::now();
-    facts.code = Some(Code::Unavailable);
+    facts.code = UNAVAILABLE;
     let (network, progress) = (Arc::clone(&run.network), Arc::clone(&run.progress));
     let work = async {
         let port = target.port.unwrap_or(if grpc.tls { 443 } else { 80 });
         let number = u16::try_from(port);
         let number = number.map_err(|_| Failure::target(format!("port {port}: expected a number up to 65535")))?;
-        let metadata = request_metadata(grpc).map_err(|failure| {
-            facts.code = Some(Code::Internal);
-            failure
-        })?;
+        let metadata = request_metadata(grpc).inspect_err(|_| facts.code = INTERNAL)?;
         let server_name = match grpc.tls_config.server_name.as_str() {
             "" => target.host.as_str(),
             name => name,
@@ -129,22 +131,27 @@ async fn check(module: &Module, run: &mut Run, facts: &mut Facts) -> Result<(), 
         let served = match client {
             None => {
                 progress.enter(Phase::Request);
-                facts.code = Some(Code::DeadlineExceeded);
+                facts.code = DEADLINE_EXCEEDED;
                 health::check(stream, origin, &grpc.service, metadata).await
             }
             Some(client) => {
                 progress.enter(Phase::Tls);
                 facts.shaking_hands = true;
                 let stream = client.connect(stream, server_name, &facts.tls).await?;
+                // Servers that say nothing of HTTP/2 are none that clients of gRPC can talk to.
+                if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+                    let what = "expected a server that agrees on HTTP/2 (ALPN h2), found one that does not";
+                    return Err(Failure::new(Phase::Tls, Reason::Protocol, what));
+                }
                 facts.shaking_hands = false;
                 facts.over_tls = true;
                 progress.enter(Phase::Request);
-                facts.code = Some(Code::DeadlineExceeded);
+                facts.code = DEADLINE_EXCEEDED;
                 health::check(stream, origin, &grpc.service, metadata).await
             }
         };
-        facts.code = Some(served.as_ref().err().map_or(Code::Ok, Status::code));
-        let served = served.map_err(|status| refused(&status))?;
+        facts.code = served.as_ref().err().map_or(0, |refused| refused.code);
+        let served = served.map_err(|found| refused(&found))?;
         facts.serving = Some(served);
         match name(served) {
             _ if served == IS_SERVING => Ok(()),
@@ -178,9 +185,8 @@ fn not_serving(status: &str) -> Failure {
     Failure::new(Phase::Check, Reason::NotServing, format!("serving status: expected SERVING, found {status}"))
 }
 
-fn refused(status: &Status) -> Failure {
-    let message: String = status.message().chars().take(MOST_SHOWN).collect();
-    let code = status.code();
-    let what = format!("status of the RPC: expected 0 (OK), found {} ({code:?}): {message:?}", code as i32);
+fn refused(refused: &Refused) -> Failure {
+    let message: String = refused.status.message().chars().take(MOST_SHOWN).collect();
+    let what = format!("status of the RPC: expected 0 (OK), found {}: {message:?}", refused.code);
     Failure::new(Phase::Request, Reason::GrpcStatus, what)
 }

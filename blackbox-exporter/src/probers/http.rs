@@ -17,7 +17,9 @@ mod decoder;
 mod dial;
 mod exchange;
 mod facts;
+mod http3;
 mod journey;
+mod oauth2;
 mod origin;
 mod proxy;
 mod redirects;
@@ -122,8 +124,7 @@ async fn read_and_judge(
     body: &mut Body,
     facts: &mut Facts,
 ) -> Result<(), Failure> {
-    let plan =
-        body::Plan { compression: &http.compression, limit: http.body_size_limit, keep: rules.is_some() };
+    let plan = body::Plan { compression: &http.compression, limit: http.body_size_limit, keep: rules.is_some() };
     // Until the rules have seen the body they have failed, also when the deadline ends the reading.
     let blame = |facts: &mut Facts, failed: bool| match &rules {
         Some(rules) if rules.has_regexps() => facts.regex = failed,

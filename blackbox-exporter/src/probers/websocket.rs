@@ -73,6 +73,8 @@ struct Facts {
     transfer: Option<Instant>,
     status: u16,
     upgraded: bool,
+    /// Which step it is at, from 1.
+    step: usize,
     failed: bool,
 }
 
@@ -103,7 +105,10 @@ pub(super) async fn probe(module: &Module, run: &mut Run) -> Result<(), Failure>
     let mut facts = Facts::default();
     let done = open(module, run, &target, &mut facts).await;
     facts.write(&mut run.page);
-    done
+    done.map_err(|failure| match facts.step {
+        0 => failure,
+        step => Failure { what: format!("step {step}: {}", failure.what), ..failure },
+    })
 }
 
 async fn open(module: &Module, run: &mut Run, target: &Target, facts: &mut Facts) -> Result<(), Failure> {
@@ -178,7 +183,7 @@ impl Attempt<'_> {
         facts.transfer = Some(Instant::now());
         // A step that the deadline ends has failed like any other.
         facts.failed = true;
-        converse(&config.query_response, upgraded).await?;
+        converse(&config.query_response, upgraded, &mut facts.step).await?;
         facts.failed = false;
         Ok(())
     }
@@ -226,16 +231,17 @@ where
     upgraded.map_err(broken)
 }
 
-async fn converse(steps: &[QueryResponse], upgraded: Upgraded) -> Result<(), Failure> {
+/// Follows the script; `at` is the step that it is at, from 1.
+async fn converse(steps: &[QueryResponse], upgraded: Upgraded, at: &mut usize) -> Result<(), Failure> {
     let limits = WebSocketConfig::default()
         .read_buffer_size(BUFFER)
         .write_buffer_size(0)
         .max_message_size(Some(MOST_MESSAGE))
         .max_frame_size(Some(MOST_MESSAGE));
     let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, Some(limits)).await;
-    for (at, step) in steps.iter().enumerate() {
-        let place = |failure: Failure| Failure { what: format!("step {}: {}", at + 1, failure.what), ..failure };
-        follow(step, &mut socket).await.map_err(place)?;
+    for step in steps {
+        *at += 1;
+        follow(step, &mut socket).await?;
     }
     Ok(())
 }

@@ -8,9 +8,9 @@ use std::fmt::Write as _;
 
 use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use x509_cert::Certificate;
-use x509_cert::der::Decode;
-use x509_cert::ext::pkix::SubjectAltName;
-use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::der::asn1::AnyRef;
+use x509_cert::der::{Decode, Reader as _, SliceReader, Tag, TagNumber, Tagged as _};
+use x509_cert::name::Name;
 use x509_cert::time::Time;
 
 use super::name;
@@ -58,14 +58,13 @@ impl Labels {
         // A byte for the sign is no part of the number.
         let sign = serial.iter().take_while(|byte| **byte == 0).count();
         let alternative = tbs.extensions.iter().flatten().find(|found| found.extn_id == SUBJECT_ALT_NAME);
-        let names = alternative.and_then(|found| SubjectAltName::from_der(found.extn_value.as_bytes()).ok());
-        let dns: Vec<_> = names.iter().flat_map(|names| &names.0).filter_map(dns_name).collect();
+        let names = alternative.map(|found| dns_names(found.extn_value.as_bytes())).unwrap_or_default();
         Some(Self {
             fingerprint: hex(&fingerprint(der)),
             issuer: name::text(&tbs.issuer),
             serial: hex(serial.get(sign..).unwrap_or_default()),
             subject: name::text(&tbs.subject),
-            names: dns.join(","),
+            names: names.join(","),
         })
     }
 }
@@ -73,11 +72,18 @@ impl Labels {
 const SUBJECT_ALT_NAME: x509_cert::der::oid::ObjectIdentifier =
     x509_cert::der::oid::ObjectIdentifier::new_unwrap("2.5.29.17");
 
-fn dns_name(name: &GeneralName) -> Option<&str> {
-    match name {
-        GeneralName::DnsName(name) => Some(name.as_str()),
-        _ => None,
-    }
+/// The DNS names among alternative names (RFC 5280, section 4.2.1.6); up to the first that cannot be read. Names of other
+/// kinds are passed over as they are: authorities write them in ways that no parser of theirs takes.
+fn dns_names(der: &[u8]) -> Vec<String> {
+    const DNS_NAME: TagNumber = TagNumber::N2;
+    let Ok(list) = AnyRef::from_der(der) else { return Vec::new() };
+    let Ok(mut reader) = SliceReader::new(list.value()) else { return Vec::new() };
+    let names = std::iter::from_fn(|| match reader.is_finished() {
+        true => None,
+        false => AnyRef::decode(&mut reader).ok(),
+    });
+    let dns = names.filter(|name| matches!(name.tag(), Tag::ContextSpecific { number: DNS_NAME, .. }));
+    dns.map(|name| String::from_utf8_lossy(name.value()).into_owned()).collect()
 }
 
 /// Lower case, two digits for each byte.
@@ -87,6 +93,12 @@ pub(super) fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// For the fuzzer: everything that reads certificates, and names apart from them.
+pub(crate) fn feed(bytes: &[u8]) {
+    drop((Validity::parse(bytes), Labels::parse(bytes), dns_names(bytes)));
+    drop(Name::from_der(bytes).map(|found| name::text(&found)));
 }
 
 #[cfg(test)]
@@ -121,6 +133,14 @@ mod tests {
         for (serial, want) in [(&[0xab, 0x0c][..], "ab0c"), (&[10], "0a"), (&[8, 0], "0800"), (&[0], "")] {
             assert_eq!(Labels::parse(&made(serial)).unwrap().serial, want);
         }
+    }
+
+    #[test]
+    fn alternative_names_of_any_kind() {
+        // b.test; a directory name without its own wrapping; a.test; one that is cut short.
+        let der = [&[0x30, 22, 0x82, 6][..], b"b.test", &[0xa4, 2, 0x30, 0, 0x82, 6], b"a.test", &[0x82, 9]].concat();
+        assert_eq!(dns_names(&der), ["b.test", "a.test"]);
+        assert_eq!((dns_names(&[]), dns_names(&der[..9])), (vec![], vec![]));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use rustls::{CipherSuite, ProtocolVersion};
 
 use super::certificate::{Labels, Validity};
 use super::trust::Refused;
+use crate::reason::{Failure, Phase};
 
 const EARLIEST: Desc<'static> = Desc::gauge(
     "probe_ssl_earliest_cert_expiry",
@@ -129,9 +130,10 @@ impl Facts {
         self.told().agreed = Some((version, cipher));
     }
 
-    /// Why the certificate was not taken.
-    pub(super) fn refused(&self) -> Option<Refused> {
-        self.told().refused.clone()
+    /// Why the certificate was not taken, when it was not.
+    pub fn failure(&self) -> Option<Failure> {
+        let refused = self.told().refused.clone()?;
+        Some(Failure::new(Phase::Tls, refused.reason, refused.what))
     }
 
     /// Whether the server wanted a certificate.

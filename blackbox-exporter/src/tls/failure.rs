@@ -15,7 +15,7 @@ use crate::reason::{Failure, Phase, Reason};
 pub fn read_failure(e: &(dyn Error + 'static), phase: Phase) -> Failure {
     if let Some(rustls::Error::AlertReceived(alert)) = find::<rustls::Error>(e) {
         return match is_about_client(*alert) {
-            true => Failure::new(phase, Reason::ClientCertificate, about_client(*alert)),
+            true => alert_failure(*alert, phase),
             false => Failure::new(phase, Reason::Closed, format!("the server ended TLS with {alert:?}")),
         };
     }
@@ -26,10 +26,24 @@ pub fn read_failure(e: &(dyn Error + 'static), phase: Phase) -> Failure {
     Failure::new(phase, reason, sentence(e))
 }
 
+/// Why a connection failed that the server ended with an alert of the handshake.
+pub fn alert_failure(alert: Alert, phase: Phase) -> Failure {
+    let what = match alert {
+        alert if is_about_client(alert) => {
+            return Failure::new(phase, Reason::ClientCertificate, about_client(alert));
+        }
+        Alert::ProtocolVersion => "the server speaks none of the TLS versions that the module allows".to_owned(),
+        Alert::UnrecognisedName => "the server does not know the name that it was asked for".to_owned(),
+        Alert::NoApplicationProtocol => "the server speaks none of the protocols that it was offered".to_owned(),
+        alert => format!("the server ended the handshake with {alert:?}"),
+    };
+    Failure::new(phase, Reason::TlsHandshake, what)
+}
+
 /// Why a handshake failed.
 pub(super) fn handshake_failure(e: &io::Error, facts: &Facts) -> Failure {
-    if let Some(refused) = facts.refused() {
-        return Failure::new(Phase::Tls, refused.reason, refused.what);
+    if let Some(failure) = facts.failure() {
+        return failure;
     }
     let found = find::<rustls::Error>(e);
     let handshake = |what: String| Failure::new(Phase::Tls, Reason::TlsHandshake, what);
@@ -37,15 +51,7 @@ pub(super) fn handshake_failure(e: &io::Error, facts: &Facts) -> Failure {
         Some(rustls::Error::AlertReceived(alert)) if facts.was_asked_for_client() && may_be_about_client(*alert) => {
             Failure::new(Phase::Tls, Reason::ClientCertificate, about_client(*alert))
         }
-        Some(rustls::Error::AlertReceived(Alert::ProtocolVersion)) => {
-            handshake("the server speaks none of the TLS versions that the module allows".to_owned())
-        }
-        Some(rustls::Error::AlertReceived(Alert::UnrecognisedName)) => {
-            handshake("the server does not know the name that it was asked for".to_owned())
-        }
-        Some(rustls::Error::AlertReceived(alert)) => {
-            handshake(format!("the server ended the handshake with {alert:?}"))
-        }
+        Some(rustls::Error::AlertReceived(alert)) => alert_failure(*alert, Phase::Tls),
         Some(rustls::Error::InvalidMessage(_)) => handshake("expected TLS, found something else".to_owned()),
         Some(e) => handshake(format!("no agreement with the server: {e}")),
         None => {

@@ -14,6 +14,7 @@ use crate::config::TlsVersion;
 use crate::reason::{Failure, Phase, Reason};
 
 pub(super) use wire::Hello;
+pub(crate) use wire::feed;
 
 /// Greets, offering the versions from the first to the last, and reads until the server has said everything.
 ///

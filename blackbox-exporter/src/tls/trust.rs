@@ -243,10 +243,10 @@ impl Expected {
             names.pop();
             names.push("more");
         }
-        let found = if names.is_empty() { "none with a DNS name".to_owned() } else { names.join(", ") };
+        let found = if names.is_empty() { "without DNS names".to_owned() } else { format!("for {}", names.join(", ")) };
         Err(Refused::new(
             Reason::CertificateName,
-            format!("expected a certificate for {:?}, found one for {found}", self.text),
+            format!("expected a certificate for {:?}, found one {found}", self.text),
         ))
     }
 }
@@ -269,18 +269,29 @@ fn refused(e: &webpki::Error) -> Refused {
             Reason::CertificateUntrusted,
             "the server shows the certificate of an authority, which is not a trusted one",
         ),
-        E::RequiredEkuNotFoundContext(_) | E::EmptyEkuExtension => {
-            Refused::new(Reason::CertificateInvalid, "a certificate of the chain is not for servers")
-        }
         E::InvalidSignatureForPublicKey => Refused::new(
             Reason::CertificateUntrusted,
             "the signature of an authority under a certificate of the chain is not right",
         ),
-        E::UnsupportedCertVersion => {
-            Refused::new(Reason::CertificateInvalid, "expected certificates of X.509 version 3, found an older one")
-        }
-        e => Refused::new(Reason::CertificateInvalid, format!("a certificate of the chain is not right: {e}")),
+        e => Refused::new(Reason::CertificateInvalid, invalid(e)),
     }
+}
+
+fn invalid(e: &webpki::Error) -> String {
+    use webpki::Error as E;
+    match e {
+        E::RequiredEkuNotFoundContext(_) | E::EmptyEkuExtension => "a certificate of the chain is not for servers",
+        E::UnsupportedCertVersion => "expected certificates of X.509 version 3, found an older one",
+        E::EndEntityUsedAsCa => "a certificate of the chain is signed by one that is no authority",
+        E::PathLenConstraintViolated => "the chain is longer than one of its authorities allows",
+        E::NameConstraintViolation => "an authority of the chain may not speak for this name",
+        E::UnsupportedCriticalExtension => "a certificate of the chain has a critical extension that is not known",
+        E::UnsupportedSignatureAlgorithmContext(_) | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
+            "a certificate of the chain is signed in a way that is not trusted, or not any more"
+        }
+        e => return format!("a certificate of the chain is not right: {e}"),
+    }
+    .to_owned()
 }
 
 /// For servers: certificates that say so, that say for everything, or that do not say (RFC 5280, section 4.2.1.12).

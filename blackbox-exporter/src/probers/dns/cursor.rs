@@ -40,12 +40,18 @@ impl<'m> Cursor<'m> {
         Ok(taken)
     }
 
-    /// Bytes whose number came before them: they have to be there, and so has the field after them.
+    /// Bytes whose number came before them.
     pub(super) fn sized(&mut self, length: usize) -> Result<&'m [u8], Malformed> {
-        let end = self.at.checked_add(length).ok_or(Malformed)?;
-        let taken = self.bytes.get(self.at..end).ok_or(Malformed)?;
-        self.at = end;
         self.owed = true;
+        self.take(length)
+    }
+
+    /// A field whose length came before it. Data may end between the two; where it does not, the next field has to come
+    /// as well.
+    pub(super) fn counted(&mut self, length: usize) -> Result<&'m [u8], Malformed> {
+        let ended = self.is_done() && !self.owed;
+        let taken = self.take(length)?;
+        self.owed = !ended;
         Ok(taken)
     }
 
@@ -75,11 +81,7 @@ impl<'m> Cursor<'m> {
     pub(super) fn string(&mut self) -> Result<&'m [u8], Malformed> {
         match self.array::<1>()? {
             None => Ok(&[]),
-            Some([length]) => {
-                let string = self.sized(usize::from(length))?;
-                self.owed = false;
-                Ok(string)
-            }
+            Some([length]) => self.sized(usize::from(length)),
         }
     }
 

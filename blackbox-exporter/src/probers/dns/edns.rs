@@ -117,6 +117,12 @@ fn option(code: u16, value: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
             out.extend_from_slice(b"REPORT-CHANNEL: ");
             name::write(value, 0, out)?;
         }
+        19 => {
+            // Labels and type, then the version (RFC 9660, 2).
+            let [_, _, version @ ..] = value else { return Err(Malformed) };
+            out.extend_from_slice(b"ZONEVERSION: ");
+            out.extend_from_slice(version);
+        }
         code => {
             text(out, format_args!("LOCAL OPT: {code}:0x"));
             hex(out, value);

@@ -31,8 +31,6 @@ pub(super) struct Section {
 #[derive(Debug)]
 pub(super) struct Message<'m> {
     bytes: &'m [u8],
-    /// Its number.
-    pub(super) id: u16,
     /// Whether it was cut.
     pub(super) truncated: bool,
     /// The response code, with the upper bits of EDNS.
@@ -72,10 +70,10 @@ impl<'m> Message<'m> {
     /// It is not one.
     pub(super) fn parse(bytes: &'m [u8]) -> Result<Self, Malformed> {
         let number = |at| number16(bytes, at).ok_or(Malformed);
-        let (id, flags) = (number(0)?, number(2)?);
+        let flags = number(2)?;
         let (questions, counts) = (number(4)?, [number(6)?, number(8)?, number(10)?]);
         let mut message =
-            Self { bytes, id, truncated: flags & TRUNCATED != 0, rcode: flags & 0xf, sections: Default::default() };
+            Self { bytes, truncated: flags & TRUNCATED != 0, rcode: flags & 0xf, sections: Default::default() };
         let mut at = HEADER;
         for _ in 0..questions {
             if at == bytes.len() {

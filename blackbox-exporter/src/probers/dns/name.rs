@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn text_to_wire() {
-        let check = |text: &str, want: Result<&[u8], &str>| assert_eq!(to_wire(text).as_deref(), want.as_deref(), "{text}");
+        let check =
+            |text: &str, want: Result<&[u8], &str>| assert_eq!(to_wire(text).as_deref(), want.as_deref(), "{text}");
         check(".", Ok(b"\0"));
         check("a.bc", Ok(b"\x01a\x02bc\0"));
         check("a.bc.", Ok(b"\x01a\x02bc\0"));

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::cursor::Cursor;
-use super::rdata::{Field, base64, fields_of, hex, text};
+use super::rdata::{base64, fields_of, hex, text};
+use super::types::Field;
 use super::{Malformed, name};
 
 /// LOC (RFC 1876, 2): latitude, longitude, altitude, size and precisions.
@@ -105,9 +106,9 @@ fn gateway(kind: u8, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), M
 pub(super) fn host_identity(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
     let (identity, algorithm, key) = (cursor.u8()?, cursor.u8()?, cursor.u16()?);
     text(out, format_args!("{algorithm} "));
-    hex(out, cursor.sized(usize::from(identity))?);
+    hex(out, cursor.counted(usize::from(identity))?);
     out.push(b' ');
-    base64(out, cursor.sized(usize::from(key))?);
+    base64(out, cursor.counted(usize::from(key))?);
     while !cursor.is_done() {
         out.push(b' ');
         fields_of(&[Field::Name], cursor, out)?;
@@ -160,7 +161,7 @@ fn push_key(out: &mut Vec<u8>, key: u16) {
 fn parameter(key: u16, value: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
     let list = |size: usize| value.chunks(size).map(|item| (item.as_ptr() != value.as_ptr(), item));
     match key {
-        0 if value.len() % 2 == 0 => {
+        0 if value.len().is_multiple_of(2) => {
             for (further, key) in list(2) {
                 out.extend(further.then_some(b','));
                 push_key(out, key.first_chunk().copied().map_or(0, u16::from_be_bytes));
@@ -172,14 +173,14 @@ fn parameter(key: u16, value: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed>
             [high, low] => text(out, format_args!("{}", u16::from_be_bytes([high, low]))),
             _ => return Err(Malformed),
         },
-        4 if !value.is_empty() && value.len() % 4 == 0 => {
+        4 if !value.is_empty() && value.len().is_multiple_of(4) => {
             for (further, ip) in list(4) {
                 out.extend(further.then_some(b','));
                 text(out, format_args!("{}", Ipv4Addr::from(padded::<4>(ip)?)));
             }
         }
         5 => base64(out, value),
-        6 if !value.is_empty() && value.len() % 16 == 0 => {
+        6 if !value.is_empty() && value.len().is_multiple_of(16) => {
             for (further, ip) in list(16) {
                 let ip = Ipv6Addr::from(padded::<16>(ip)?);
                 if ip.to_ipv4_mapped().is_some() {

@@ -4,6 +4,7 @@
 //! gRPC, `http-grpc-status-mapping.md` and `PROTOCOL-HTTP2.md` in the same folder.
 
 use std::error::Error;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http_body_util::BodyExt;
@@ -41,11 +42,42 @@ struct HealthCheckResponse {
     status: i32,
 }
 
+/// How an RPC ended that gave no answer.
+pub(super) struct Refused {
+    /// Its status, perhaps concluded on this side.
+    pub(super) status: Status,
+    /// The number of the status: the server may have one of its own.
+    pub(super) code: u32,
+}
+
 /// Asks about `service`; gives the serving status as its number.
 ///
 /// # Errors
-/// The status with which the RPC ended, also when that was concluded on this side.
-pub(super) async fn check<S>(stream: S, origin: Uri, service: &str, metadata: MetadataMap) -> Result<i32, Status>
+/// The status with which the RPC ended.
+pub(super) async fn check<S>(stream: S, origin: Uri, service: &str, metadata: MetadataMap) -> Result<i32, Refused>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let said = Arc::new(AtomicU32::new(0));
+    let answer = call(stream, origin, service, metadata, Arc::clone(&said)).await;
+    answer.map_err(|status| {
+        let own = said.load(Ordering::Relaxed);
+        let code = if status.code() == Code::Unknown && own > 0 {
+            own
+        } else {
+            u32::from_ne_bytes((status.code() as i32).to_ne_bytes())
+        };
+        Refused { status, code }
+    })
+}
+
+async fn call<S>(
+    stream: S,
+    origin: Uri,
+    service: &str,
+    metadata: MetadataMap,
+    said: Arc<AtomicU32>,
+) -> Result<i32, Status>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -61,13 +93,20 @@ where
     tasks.execute(connection);
 
     let send = tower::service_fn(move |request| {
-        let sent = sender.send_request(request);
+        let (sent, said) = (sender.send_request(request), Arc::clone(&said));
         async move {
             let response = sent.await.map_err(|e| broken(&e))?;
-            match foreign(response.status(), response.headers()) {
-                Some(status) => Err(status),
-                None => Ok::<Response<_>, Status>(response.map(|body: Incoming| body.map_err(|e| broken(&e)))),
+            if let Some(status) = foreign(response.status(), response.headers()) {
+                return Err(status);
             }
+            note(&said, response.headers());
+            Ok::<Response<_>, Status>(response.map(|body: Incoming| {
+                let body = body.map_frame(move |frame| {
+                    frame.trailers_ref().inspect(|trailers| note(&said, trailers));
+                    frame
+                });
+                body.map_err(|e| broken(&e))
+            }))
         }
     });
     let mut request = Request::new(HealthCheckRequest { service: service.to_owned() });
@@ -76,6 +115,14 @@ where
     let codec = ProstCodec::<HealthCheckRequest, HealthCheckResponse>::default();
     let mut client = Grpc::with_origin(send, origin).max_decoding_message_size(MOST_ANSWER);
     Ok(client.unary(request, path, codec).await?.into_inner().status)
+}
+
+/// Notes the number of the status, which may be one that gRPC does not know.
+fn note(said: &AtomicU32, headers: &HeaderMap) {
+    let code = headers.get("grpc-status").and_then(|code| code.to_str().ok()?.parse().ok());
+    if let Some(code) = code {
+        said.store(code, Ordering::Relaxed);
+    }
 }
 
 /// The status of an answer that is not one of gRPC.

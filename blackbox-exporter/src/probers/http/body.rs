@@ -6,7 +6,6 @@
 
 use std::io;
 
-use hyper::body::Bytes;
 use tokio::task::coop::consume_budget;
 
 use super::decoder::Decoder;
@@ -55,7 +54,9 @@ impl Sink<'_> {
         }
         if self.plan.keep {
             if self.kept.len() + bytes.len() > MOST_KEPT_BYTES {
-                return Err(too_large("body: rules see at most 32 MiB of it; body_size_limit sets a lower limit".to_owned()));
+                return Err(too_large(
+                    "body: rules see at most 32 MiB of it; body_size_limit sets a lower limit".to_owned(),
+                ));
             }
             self.kept.extend_from_slice(bytes);
         }
@@ -115,18 +116,18 @@ async fn unpack(body: &mut Body, decoder: &mut Decoder, out: &mut [u8], sink: &m
     }
 }
 
-/// A body that is here already.
-pub(super) fn whole(bytes: Bytes) -> Body {
-    Body::Whole(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
 
+    use hyper::body::Bytes;
+
     use super::*;
 
-    #[track_caller]
+    fn whole(bytes: Bytes) -> Body {
+        Body::Whole(bytes)
+    }
+
     async fn check(bytes: &[u8], plan: Plan<'_>, count: u64, reason: Option<Reason>) {
         let mut counted = 0;
         let read = read(&mut whole(Bytes::copy_from_slice(bytes)), plan, &mut counted).await;

@@ -192,7 +192,12 @@ mod tests {
         check(&["a=1; path=x"], "http://h/x/y", "http://h/x/", Some("a=1"));
         check(&["a=1; max-age=0"], "http://h/", "http://h/", None);
         check(&["a=1", "a=2; max-age=-1"], "http://h/", "http://h/", None);
-        check(&["a=1; max-age=99", "b=2; expires=Thu, 01 Jan 1970 00:00:09 GMT"], "http://h/", "http://h/", Some("a=1"));
+        check(
+            &["a=1; max-age=99", "b=2; expires=Thu, 01 Jan 1970 00:00:09 GMT"],
+            "http://h/",
+            "http://h/",
+            Some("a=1"),
+        );
         check(&["a=1; expires=Thu, 01 Jan 1970 00:00:09 GMT; max-age=9"], "http://h/", "http://h/", Some("a=1"));
         check(&["a=1; secure"], "https://h/", "http://h/", None);
         check(&["a=1; secure"], "http://127.0.0.1/", "http://127.0.0.1/", Some("a=1"));

@@ -36,7 +36,9 @@ pub(super) fn text(given: Option<&Given>) -> Result<String, Failure> {
         None => Ok(String::new()),
         Some(Given::Inline(secret)) => Ok(secret.0.clone()),
         Some(Given::File(path)) => read_file(path),
-        Some(Given::Ref(name)) => Err(Failure::module(format!("expected a secret named {name:?}, found no store of secrets"))),
+        Some(Given::Ref(name)) => {
+            Err(Failure::module(format!("expected a secret named {name:?}, found no store of secrets")))
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Times in headers: the three forms of HTTP dates (RFC 9110, section 5.6.7), as seconds since 1970.
 //!
-//! The day of the week is not checked against the date, and a time zone other than GMT is no HTTP date; Go is as strict.
+//! The day of the week is not checked against the date. In the form with a year of two digits any zone is read as GMT, in
+//! the others it has to be GMT: so does Go.
 
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -30,8 +31,9 @@ pub(super) fn parse(text: &str) -> Option<i64> {
                     (second, words.next()?, words.next()?)
                 }
             };
-            let time = words.next()?;
-            if words.next()? != "GMT" {
+            let (time, zone) = (words.next()?, words.next()?);
+            let is_short = zone.len() == 3 && zone.bytes().all(|b| b.is_ascii_uppercase());
+            if zone != "GMT" && !(is_short && date.2.len() == 2) {
                 return None;
             }
             (date.0, date.1, date.2, time)
@@ -94,6 +96,7 @@ mod tests {
             ("Tue Feb  3 00:00:00 1970", Some(2_851_200)),
             ("Thu, 29 Feb 2024 23:59:59 GMT", Some(1_709_251_199)),
             ("Sunday, 06-Nov-94 08:49:37 GMT", Some(784_111_777)),
+            ("Wednesday, 21-Oct-15 07:28:00 EST", Some(1_445_412_480)),
             ("Wed, 21-Oct-2015 07:28:00 GMT", Some(1_445_412_480)),
             ("Thu, 29 Feb 2023 00:00:00 GMT", None),
             ("Wed, 21 Oct 2015 07:28:00 +0200", None),

@@ -46,7 +46,7 @@ pub(super) struct Decoder(Kind);
 
 enum Kind {
     Gzip(Box<MultiGzDecoder<Feed>>),
-    Deflate(Deflate),
+    Deflate(Box<Deflate>),
     Brotli(Box<Decompressor<Feed>>),
 }
 
@@ -67,7 +67,7 @@ impl Decoder {
         let feed = Feed::default();
         let kind = match compression.to_ascii_lowercase().as_str() {
             "gzip" => Kind::Gzip(Box::new(MultiGzDecoder::new(feed))),
-            "deflate" => Kind::Deflate(Deflate { feed, head: Vec::new(), state: None, over: false }),
+            "deflate" => Kind::Deflate(Box::new(Deflate { feed, head: Vec::new(), state: None, over: false })),
             "br" => Kind::Brotli(Box::new(Decompressor::new(feed, BROTLI_INPUT_BYTES))),
             _ => return None,
         };

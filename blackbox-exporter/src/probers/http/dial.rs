@@ -52,9 +52,7 @@ pub(super) struct Opened {
 impl Way<'_> {
     /// Opens a connection, and notes in `trip` what took how long; `facts` gets what TLS tells.
     pub(super) async fn open(&self, to: To<'_>, trip: &mut Trip, facts: &tls::Facts) -> Result<Opened, Failure> {
-        let port = to.url.port().ok_or_else(|| {
-            Failure::new(Phase::Connect, Reason::Target, "expected a port up to 65535, found a larger one")
-        })?;
+        let port = to.url.port().ok_or_else(no_port)?;
         let known = to.address.or_else(|| resolve::literal(&to.url.host));
         let through = proxy::choose(self.proxy, to.url, known.map(|address| address.ip))
             .map_err(|e| Failure::new(Phase::Proxy, Reason::Module, e))?;
@@ -64,7 +62,7 @@ impl Way<'_> {
                 None => self.look_up(&to.url.host, self.ip, trip).await?,
             };
             let stream = self.tcp(address, port, trip).await?;
-            return self.dress(stream, to, None, trip, facts).await;
+            return self.dress(stream, to, Some((address, port)), trip, facts).await;
         };
         // What may not be probed may not be probed through a proxy either.
         if let Some(address) = known {
@@ -82,14 +80,17 @@ impl Way<'_> {
         }
         self.progress.enter(Phase::Proxy);
         match proxy.kind {
-            Kind::Http if !to.url.tls => return self.dress(stream, to, Some(proxy), trip, facts).await,
+            Kind::Http if !to.url.tls => {
+                trip.ready = Some(Instant::now());
+                return Ok(Opened { stream, http2: false, through: Some(proxy) });
+            }
             Kind::Http => tunnel::connect(&mut stream, &proxy, &host, port, &self.proxy.connect_headers).await?,
             Kind::Socks => stream = tunnel::socks(stream, &proxy, &host, port).await?,
         }
         self.dress(stream, to, None, trip, facts).await
     }
 
-    async fn look_up(&self, host: &str, ip: &IpSelection, trip: &mut Trip) -> Result<Address, Failure> {
+    pub(super) async fn look_up(&self, host: &str, ip: &IpSelection, trip: &mut Trip) -> Result<Address, Failure> {
         self.progress.enter(Phase::Resolve);
         let started = Instant::now();
         let found = resolve::address(host, ip).await;
@@ -109,20 +110,31 @@ impl Way<'_> {
         Ok(Box::new(Counted::new(stream, Arc::clone(self.network))))
     }
 
+    /// Puts TLS around a connection if the URL asks for it; `directly` is where another one like it can be had.
     async fn dress(
         &self,
         stream: Stream,
         to: To<'_>,
-        through: Option<Proxy>,
+        directly: Option<(Address, u16)>,
         trip: &mut Trip,
         facts: &tls::Facts,
     ) -> Result<Opened, Failure> {
-        let mut opened = Opened { stream, http2: false, through };
+        let mut opened = Opened { stream, http2: false, through: None };
         if to.url.tls {
             self.progress.enter(Phase::Tls);
-            let started = Instant::now();
             let client = self.kept.0.client(self.tls, self.alpn)?;
-            let stream = client.connect(opened.stream, to.server_name, facts).await?;
+            let started = Instant::now();
+            let stream = match directly {
+                Some((address, port)) => {
+                    let again = || async move {
+                        let stream = self.network.connect_http(address.with_port(port)).await?;
+                        Ok(Box::new(Counted::new(stream, Arc::clone(self.network))) as Stream)
+                    };
+                    client.connect_any(opened.stream, to.server_name, facts, again).await?
+                }
+                None => Some(client.connect(opened.stream, to.server_name, facts).await?),
+            };
+            let stream = stream.ok_or_else(|| tls::too_old(facts))?;
             trip.tls = seconds(started.elapsed());
             opened.http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             opened.stream = Box::new(stream);
@@ -132,8 +144,12 @@ impl Way<'_> {
     }
 }
 
+/// What a port with too large a number means.
+pub(super) fn no_port() -> Failure {
+    Failure::new(Phase::Connect, Reason::Target, "expected a port up to 65535, found a larger one")
+}
+
 /// A handshake with a proxy that failed says nothing about the target.
 fn in_proxy(failure: &Failure) -> Failure {
     Failure::new(Phase::Proxy, Reason::Proxy, format!("TLS with the proxy: {failure}"))
 }
-

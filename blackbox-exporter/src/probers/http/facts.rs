@@ -1,9 +1,11 @@
 //! What an HTTP probe measures, kept outside of its work, so that it is there as well when the deadline ended it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use common::exposition::{Desc, Page};
 
+use super::http3;
 use super::stream::FirstByte;
 use crate::run::seconds;
 use crate::tls;
@@ -45,6 +47,26 @@ pub(super) struct Trip {
     pub(super) ready: Option<Instant>,
     /// When the answer began.
     pub(super) first: FirstByte,
+    /// The same of a round trip over QUIC, where connecting and TLS are one.
+    pub(super) quic: Option<Arc<http3::Times>>,
+}
+
+impl Trip {
+    /// Seconds until TCP was connected, and of TLS; when the request could be sent. `None` when it never could.
+    fn opened(&self) -> Option<(f64, f64, Instant)> {
+        let Some(times) = &self.quic else { return Some((self.connect, self.tls, self.ready?)) };
+        let shaken = *times.shaken.get()?;
+        let took = seconds(shaken.saturating_duration_since(*times.started.get()?));
+        Some((took, took, shaken))
+    }
+
+    /// When the answer began.
+    fn first(&self) -> Option<Instant> {
+        match &self.quic {
+            Some(times) => times.first.get().copied(),
+            None => self.first.get().copied(),
+        }
+    }
 }
 
 /// What is known of the last response.
@@ -124,17 +146,17 @@ impl Facts {
         }
         let (mut connect, mut tls, mut processing) = (0.0, 0.0, 0.0);
         for trip in &self.trips {
-            let Some(ready) = trip.ready else { continue };
-            connect += trip.connect;
-            tls += trip.tls;
-            if let Some(first) = trip.first.get() {
+            let Some((connected, shaken, ready)) = trip.opened() else { continue };
+            connect += connected;
+            tls += shaken;
+            if let Some(first) = trip.first() {
                 processing += seconds(first.saturating_duration_since(ready));
             }
         }
         let answered = (self.seen.status != 0).then(|| self.trips.last()).flatten();
-        let transfer = answered.and_then(|trip| trip.first.get()).map_or(0.0, |first| {
-            seconds(self.ended.unwrap_or_else(Instant::now).saturating_duration_since(*first))
-        });
+        let transfer = answered
+            .and_then(Trip::first)
+            .map_or(0.0, |first| seconds(self.ended.unwrap_or_else(Instant::now).saturating_duration_since(first)));
         phase("connect", connect);
         phase("processing", processing);
         phase("tls", tls);

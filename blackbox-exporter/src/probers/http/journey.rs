@@ -7,19 +7,21 @@ use hyper::header::{self, HeaderValue};
 use super::checks;
 use super::cookies::Jar;
 use super::credentials;
-use super::dial::{To, Way};
+use super::date;
+use super::dial::{self, To, Way};
 use super::exchange::{self, Body, Head};
 use super::facts::{Facts, Seen, Trip};
+use super::http3;
+use super::oauth2;
 use super::origin::Origin;
 use super::redirects;
 use super::request::{self, Template};
 use super::target::Url;
-use super::date;
 use crate::config::{self, Http};
 use crate::module::Module;
 use crate::network::Network;
 use crate::reason::{Failure, Phase, Progress, Reason};
-use crate::resolve::Address;
+use crate::resolve::{self, Address};
 use crate::run::ProbeLog;
 use crate::tls;
 
@@ -42,6 +44,7 @@ pub(super) struct End {
 
 /// The state that goes from one round trip to the next.
 pub(super) struct Journey<'a> {
+    module: &'a Module,
     http: &'a Http,
     way: Way<'a>,
     origin: Origin,
@@ -67,7 +70,11 @@ impl<'a> Journey<'a> {
     ) -> Result<Self, Failure> {
         let http = &module.config.http;
         let client = &http.client;
-        let alpn = if client.enable_http2 { ALPN } else { &[] };
+        let alpn = match (http.enable_http3, client.enable_http2) {
+            (true, _) => http3::ALPN,
+            (false, true) => ALPN,
+            (false, false) => &[],
+        };
         // Without settings nothing can be wrong, and a target without TLS needs no list of authorities.
         if client.tls != config::Tls::default() {
             module.tls.client(&client.tls, alpn)?;
@@ -84,6 +91,7 @@ impl<'a> Journey<'a> {
             alpn,
         };
         Ok(Self {
+            module,
             http,
             way,
             origin: Origin::new(&url, address),
@@ -105,14 +113,20 @@ impl<'a> Journey<'a> {
         let own_referer = template.headers.get(header::REFERER).cloned();
         let own_cookie = template.headers.get(header::COOKIE).cloned();
         let own_authorization = template.headers.get(header::AUTHORIZATION).cloned();
-        let configured = credentials::configured(&self.http.client)?;
+        // As with the Go exporter, HTTP/3 has no part in the settings of the other versions.
+        let oauth2 = self.http.client.oauth2.as_ref().filter(|_| !self.http.enable_http3);
+        let mut configured = if self.http.enable_http3 { None } else { credentials::configured(&self.http.client)? };
         loop {
-            let url_user = credentials::of_url(&self.url)?;
-            let authorization = if self.strayed {
-                url_user
-            } else {
-                own_authorization.clone().or(url_user).or_else(|| configured.clone())
-            };
+            let own = own_authorization.clone().filter(|_| !self.strayed);
+            let mut authorization = own.or(credentials::of_url(&self.url)?);
+            if authorization.is_none() && !self.strayed {
+                if let (None, Some(oauth2)) = (&configured, oauth2) {
+                    let user_agent = template.headers.get(header::USER_AGENT);
+                    let Way { network, progress, .. } = self.way;
+                    configured = Some(oauth2::authorization(self.module, oauth2, network, progress, user_agent).await?);
+                }
+                authorization = configured.clone();
+            }
             set(&mut template, header::AUTHORIZATION, authorization);
             let cookie = self.cookies(own_cookie.as_ref().filter(|_| !self.strayed));
             set(&mut template, header::COOKIE, cookie);
@@ -154,9 +168,7 @@ impl<'a> Journey<'a> {
         match (own, kept) {
             (own, None) => own.cloned(),
             (None, Some(kept)) => HeaderValue::from_str(&kept).ok(),
-            (Some(own), Some(kept)) => {
-                HeaderValue::from_bytes(&[own.as_bytes(), b"; ", kept.as_bytes()].concat()).ok()
-            }
+            (Some(own), Some(kept)) => HeaderValue::from_bytes(&[own.as_bytes(), b"; ", kept.as_bytes()].concat()).ok(),
         }
     }
 
@@ -164,19 +176,45 @@ impl<'a> Journey<'a> {
         facts.seen = Seen::default();
         facts.tls = tls::Facts::default();
         facts.trips.push(Trip::default());
-        let server_name = if self.origin.is(&self.url) { &self.server_name } else { &self.url.host };
-        let to = To { url: &self.url, address: self.origin.address_of(&self.url), server_name };
         let seen_of_tls = facts.tls.clone();
         let Some(trip) = facts.trip() else {
             return Err(Failure::new(Phase::Setup, Reason::Internal, "round trip: it was lost"));
         };
-        let opened = self.way.open(to, trip, &seen_of_tls).await?;
-        let first = Arc::clone(&trip.first);
         let host = self.host.clone().unwrap_or_else(|| self.url.authority());
-        let (head, body) =
-            exchange::exchange(opened, template, &self.url, &host, &first, self.way.progress).await?;
+        let (head, body) = if self.http.enable_http3 {
+            self.over_quic(template, &host, trip, &seen_of_tls).await?
+        } else {
+            let server_name = if self.origin.is(&self.url) { &self.server_name } else { &self.url.host };
+            let to = To { url: &self.url, address: self.origin.address_of(&self.url), server_name };
+            let opened = self.way.open(to, trip, &seen_of_tls).await?;
+            exchange::exchange(opened, template, &self.url, &host, &trip.first, self.way.progress).await?
+        };
         facts.seen = seen(&head, self.url.tls);
         Ok((head, body))
+    }
+
+    async fn over_quic(
+        &self,
+        template: &Template,
+        host: &str,
+        trip: &mut Trip,
+        facts: &tls::Facts,
+    ) -> Result<(Head, Body), Failure> {
+        if !self.url.tls {
+            return Err(Failure::new(Phase::Check, Reason::Redirect, "redirect: expected https, which HTTP/3 needs"));
+        }
+        let known = self.origin.address_of(&self.url).or_else(|| resolve::literal(&self.url.host));
+        let address = match known {
+            Some(address) => address,
+            None => self.way.look_up(&self.url.host, self.way.ip, trip).await?,
+        };
+        let port = self.url.port().ok_or_else(dial::no_port)?;
+        self.way.network.check(address.ip, Some(port))?;
+        let times = Arc::clone(trip.quic.get_or_insert_default());
+        let client = self.module.tls.client(self.way.tls, http3::ALPN)?;
+        // The name of the target goes for all hops.
+        let peer = http3::Peer { address: address.with_port(port), name: &self.server_name, tls: &client, facts };
+        exchange::exchange_quic(peer, template, &self.url, host, &times, self.way.progress).await
     }
 }
 

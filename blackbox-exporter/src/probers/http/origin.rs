@@ -72,7 +72,11 @@ mod tests {
             ("http://test:81", false, false, false),
         ] {
             let url = url(text);
-            assert_eq!((origin.is(&url), origin.is_host_of(&url), origin.covers(&url)), (same, host, covered), "{text}");
+            assert_eq!(
+                (origin.is(&url), origin.is_host_of(&url), origin.covers(&url)),
+                (same, host, covered),
+                "{text}"
+            );
         }
         assert_eq!(origin.cookie_host(&url("http://192.0.2.1/")), "app.test");
         let origin = Origin::new(&url("http://192.0.2.1"), literal("192.0.2.1"));

@@ -156,7 +156,9 @@ mod tests {
         ] {
             assert!(goes_directly(no_proxy, &url("a.example.org"), "192.0.2.9".parse().ok()), "{no_proxy}");
         }
-        for no_proxy in ["", "b.example.org", ".a.example.org", "ple.org", "a.example.org:81", "192.0.2.8", "::1", "a:b"] {
+        for no_proxy in
+            ["", "b.example.org", ".a.example.org", "ple.org", "a.example.org:81", "192.0.2.8", "::1", "a:b"]
+        {
             assert!(!goes_directly(no_proxy, &url("a.example.org"), "192.0.2.9".parse().ok()), "{no_proxy}");
         }
         assert!(goes_directly("", &url("localhost"), None) && goes_directly("", &url("[::1]:99"), None));
@@ -182,8 +184,7 @@ mod tests {
 
     #[test]
     fn a_proxy_alone_is_for_everything() {
-        let config =
-            |text: &str| config::Proxy { url: Some(Secret(text.to_owned())), ..config::Proxy::default() };
+        let config = |text: &str| config::Proxy { url: Some(Secret(text.to_owned())), ..config::Proxy::default() };
         let get = |text: &str| choose(&config(text), &url("http://127.0.0.1"), None);
         assert_eq!(get("https://p").unwrap().unwrap().port, 443);
         assert_eq!(get("").unwrap(), None);

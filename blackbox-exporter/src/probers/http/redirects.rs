@@ -89,7 +89,9 @@ mod tests {
         }
         assert!(!check(302, None, Payload::default()) && !check(302, Some(""), Payload::default()));
         assert!(!check(307, Some("/"), Payload::chunked("x".into())));
-        assert!(check(307, Some("/"), Payload::sized("x".into())) && check(303, Some("/"), Payload::chunked("x".into())));
+        assert!(
+            check(307, Some("/"), Payload::sized("x".into())) && check(303, Some("/"), Payload::chunked("x".into()))
+        );
     }
 
     #[test]

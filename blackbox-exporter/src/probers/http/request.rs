@@ -43,6 +43,11 @@ impl Payload {
         Self { bytes, chunked: true, sent: false }
     }
 
+    /// Its bytes.
+    pub(super) fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+
     /// Whether a redirect can be given the body again.
     pub(super) fn is_repeatable(&self) -> bool {
         !self.chunked
@@ -80,11 +85,15 @@ pub(super) async fn body_file(path: &Path) -> Result<Payload, Failure> {
         let at = |e: std::io::Error| format!("body_file {}: {e}", path.display());
         let size = std::fs::metadata(&path).map_err(at)?.len();
         if size > MOST_FILE_BYTES {
-            return Err(format!("body_file {}: expected at most {MOST_FILE_BYTES} bytes, found {size}", path.display()));
+            return Err(format!(
+                "body_file {}: expected at most {MOST_FILE_BYTES} bytes, found {size}",
+                path.display()
+            ));
         }
         std::fs::read(&path).map_err(at)
     });
-    let bytes = read.await.unwrap_or_else(|_| Err("body_file: could not be read".to_owned())).map_err(Failure::module)?;
+    let bytes =
+        read.await.unwrap_or_else(|_| Err("body_file: could not be read".to_owned())).map_err(Failure::module)?;
     Ok(Payload::chunked(bytes.into()))
 }
 
@@ -138,7 +147,9 @@ pub(super) fn headers(http: &config::Http) -> Result<HeaderMap, Failure> {
         }
         map.insert(key, value);
     }
-    for (name, values) in &http.client.http_headers {
+    // They belong to a client that HTTP/3 has no use for.
+    let further = if http.enable_http3 { &[] } else { http.client.http_headers.as_slice() };
+    for (name, values) in further {
         let secrets = values.secrets.iter().map(|secret| secret.0.as_str());
         for value in values.values.iter().map(String::as_str).chain(secrets) {
             let (key, value) = field(name, value)?;

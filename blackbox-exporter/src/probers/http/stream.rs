@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -40,15 +40,18 @@ impl Drop for Counted {
     }
 }
 
-/// A connection that notes when the first byte came.
+/// A connection that notes when the first byte came, and is read only after something was written: some servers answer
+/// before they are asked, and the HTTP library takes that for a fault.
 pub(super) struct Timed<S> {
     stream: S,
     first: FirstByte,
+    written: bool,
+    reader: Option<Waker>,
 }
 
 impl<S> Timed<S> {
     pub(super) fn new(stream: S, first: FirstByte) -> Self {
-        Self { stream, first }
+        Self { stream, first, written: false, reader: None }
     }
 }
 
@@ -57,6 +60,10 @@ const MOST_PER_READ: usize = 32 << 10;
 
 impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.written {
+            self.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
         let most = buf.remaining().min(MOST_PER_READ);
         let mut part = ReadBuf::new(buf.initialize_unfilled_to(most));
         let polled = Pin::new(&mut self.stream).poll_read(cx, &mut part);
@@ -71,7 +78,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        if !self.written && polled.is_ready() {
+            self.written = true;
+            if let Some(reader) = self.reader.take() {
+                reader.wake();
+            }
+        }
+        polled
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -279,7 +279,8 @@ mod tests {
     fn check(target: &str, want: &str) {
         let got = match Url::of_target(target, false) {
             Ok(url) => {
-                let user = url.user.as_ref().map_or_else(String::new, |(user, password)| format!("{user}:{}@ ", password.0));
+                let user =
+                    url.user.as_ref().map_or_else(String::new, |(user, password)| format!("{user}:{}@ ", password.0));
                 format!("{user}{} {} {} {}", url.scheme(), url.host, url.port().unwrap_or(0), url.path)
             }
             Err(e) => e.to_owned(),

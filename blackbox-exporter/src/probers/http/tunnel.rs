@@ -66,7 +66,9 @@ pub(super) async fn connect(
         let n = stream.read(&mut piece).await.map_err(broken)?;
         answer.extend(piece.iter().take(n));
         match parse(&answer) {
-            Answer::Cut if n == 0 => return Err(failed("expected an answer to CONNECT, found the end of the connection")),
+            Answer::Cut if n == 0 => {
+                return Err(failed("expected an answer to CONNECT, found the end of the connection"));
+            }
             Answer::Cut if answer.len() > MOST_ANSWER_BYTES => return Err(failed("the answer to CONNECT has no end")),
             Answer::Cut => {}
             Answer::Garbage => return Err(failed("expected an HTTP answer to CONNECT, found something else")),

@@ -119,7 +119,7 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Takes the next bytes; `None` wants more.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<Option<Hello>, Error> {
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<Option<Hello>, Error> {
         self.n_bytes = self.n_bytes.saturating_add(bytes.len());
         if self.n_bytes > MOST_BYTES {
             return Err(Error::TooLong);
@@ -210,6 +210,16 @@ fn certificates(body: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
         list = next;
     }
     rest.is_empty().then_some(chain)
+}
+
+/// For the fuzzer.
+pub(crate) fn feed(bytes: &[u8]) {
+    let mut reader = Reader::default();
+    for piece in bytes.chunks(7) {
+        if !matches!(reader.feed(piece), Ok(None)) {
+            return;
+        }
+    }
 }
 
 #[cfg(test)]

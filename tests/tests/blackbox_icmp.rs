@@ -1,0 +1,106 @@
+//! ICMP probes of this machine, where it lets this process ping at all.
+
+use exporter_tests::blackbox::Blackbox;
+use exporter_tests::skip::skip;
+
+const MODULES: &str = "
+modules:
+  icmp: {prober: icmp, timeout: 20s}
+  waits: {prober: icmp, timeout: 1s}
+  one: {prober: icmp, timeout: 20s, icmp: {payload_size: 1}}
+  most: {prober: icmp, timeout: 20s, icmp: {payload_size: 65507}}
+  more: {prober: icmp, timeout: 20s, icmp: {payload_size: 70000}}
+  negative: {prober: icmp, timeout: 20s, icmp: {payload_size: -1}}
+  whole: {prober: icmp, timeout: 20s, icmp: {dont_fragment: true}}
+  near: {prober: icmp, timeout: 20s, icmp: {ttl: 5}}
+  system: {prober: icmp, timeout: 20s, icmp: {ttl: 0}}
+  other: {prober: icmp, timeout: 20s, icmp: {source_ip_address: '::1'}}
+  text: {prober: icmp, timeout: 20s, icmp: {source_ip_address: here}}
+  several: {prober: icmp, timeout: 20s, icmp: {packets: 3, packet_interval: 10ms}}
+  lost: {prober: icmp, timeout: 1s, icmp: {packets: 2, packet_interval: 10ms}}
+  lossy: {prober: icmp, timeout: 1s, icmp: {packets: 2, packet_interval: 10ms, max_loss_ratio: 1}}
+";
+
+/// The exporter, unless it may not ping here.
+#[track_caller]
+fn exporter(test: &str) -> Option<Blackbox> {
+    let blackbox = Blackbox::start(MODULES);
+    let probed = blackbox.probe("icmp", "127.0.0.1");
+    if probed.text.contains("reason=\"permission\"") {
+        skip(test, "this process may not ping");
+        return None;
+    }
+    Some(blackbox)
+}
+
+#[test]
+fn replies_of_this_machine() {
+    let Some(blackbox) = exporter("replies_of_this_machine") else { return };
+    let good = [
+        "probe_success 1",
+        "probe_icmp_reply_hop_limit 64",
+        "probe_icmp_duration_seconds{phase=\"resolve\"}",
+        "probe_icmp_duration_seconds{phase=\"setup\"} > 0",
+        "probe_icmp_duration_seconds{phase=\"rtt\"} > 0",
+        "!probe_icmp_packets_sent",
+        "!probe_icmp_rtt_seconds",
+        "!probe_icmp_jitter_seconds",
+        "!probe_icmp_loss_ratio",
+    ];
+    for module in ["icmp", "one", "most", "near", "system"] {
+        blackbox.probe(module, "127.0.0.1").holds(&good).holds(&["probe_ip_protocol 4"]);
+    }
+    let six = blackbox.probe("icmp", "::1");
+    if six.text.contains("reason=\"unreachable\"") {
+        return skip("replies_of_this_machine", "no IPv6 here");
+    }
+    six.holds(&good).holds(&["probe_ip_protocol 6"]);
+    let whole = blackbox.probe("whole", "127.0.0.1");
+    if whole.text.contains("reason=\"permission\"") {
+        return skip("replies_of_this_machine", "no raw sockets");
+    }
+    whole.holds(&good);
+}
+
+#[test]
+fn what_cannot_be_pinged() {
+    let Some(blackbox) = exporter("what_cannot_be_pinged") else { return };
+    let bad = ["probe_icmp_duration_seconds{phase=\"rtt\"} 0", "!probe_icmp_reply_hop_limit"];
+    for (module, target, phase, reason) in [
+        ("icmp", "[::1]", "resolve", "resolve"),
+        ("icmp", "127.0.0.1:80", "resolve", "resolve"),
+        ("icmp", "http://127.0.0.1", "resolve", "resolve"),
+        // The reply comes from another address.
+        ("waits", "0.0.0.0", "request", "deadline"),
+        ("negative", "127.0.0.1", "setup", "module"),
+        ("more", "127.0.0.1", "setup", "module"),
+        ("other", "127.0.0.1", "setup", "module"),
+        ("text", "127.0.0.1", "setup", "module"),
+    ] {
+        blackbox.probe(module, target).holds(&bad).failed(phase, reason);
+    }
+}
+
+#[test]
+fn several_packets() {
+    let Some(blackbox) = exporter("several_packets") else { return };
+    blackbox.probe("several", "127.0.0.1").holds(&[
+        "probe_success 1",
+        "probe_icmp_packets_sent 3",
+        "probe_icmp_packets_received 3",
+        "probe_icmp_loss_ratio 0",
+        "probe_icmp_rtt_seconds{stat=\"min\"} > 0",
+        "probe_icmp_rtt_seconds{stat=\"mean\"} > 0",
+        "probe_icmp_rtt_seconds{stat=\"max\"} > 0",
+        "probe_icmp_jitter_seconds",
+        "probe_icmp_reply_hop_limit 64",
+    ]);
+    let none = [
+        "probe_icmp_packets_sent 2",
+        "probe_icmp_packets_received 0",
+        "probe_icmp_loss_ratio 1",
+        "!probe_icmp_rtt_seconds",
+    ];
+    blackbox.probe("lost", "0.0.0.0").holds(&none).failed("request", "packet_loss");
+    blackbox.probe("lossy", "0.0.0.0").holds(&none).holds(&["probe_success 1"]);
+}
