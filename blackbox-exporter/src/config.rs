@@ -27,6 +27,7 @@ use std::path::PathBuf;
 use crate::cel::Program;
 use crate::regexp::Regexp;
 
+pub(crate) use file::feed;
 pub use file::parse;
 pub use show::{Indent, show_module, show_settings};
 
@@ -496,3 +497,6 @@ pub struct WebSocket {
     /// Address family.
     pub ip: IpSelection,
 }
+
+#[cfg(test)]
+mod tests;

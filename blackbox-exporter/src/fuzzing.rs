@@ -5,6 +5,16 @@ pub use common::fuzzing::Parser;
 
 /// The parsers of this crate.
 pub static PARSERS: &[Parser] = &[
+    Parser::new(
+        "configuration",
+        crate::config::feed,
+        b"modules:\n  a: &a\n    prober: http\n    timeout: 1m30s\n    http:\n      valid_status_codes: [200, 0x1f, 2.5]\n      \
+          headers: {Accept-Encoding: \"gzip;q=0.5, *\", n: ~}\n      compression: gzip\n      body_size_limit: 1.5MB3KiB\n      \
+          body: |+\n        a\n\n      proxy_url: http://u:p%20w@[::1]:3128/\n      no_follow_redirects: no\n      \
+          oauth2: {client_id: i, token_url: //u:p@t, claims: {a10: [1e3, {b: 2001-01-01}]}}\n  b:\n    <<: *a\n    tcp:\n      \
+          query_response: [{expect: \"^a\", send: !!binary /wAB}, {expect_bytes: !!binary /wAB, labels: [{name: x}]}]\n    \
+          dns: {query_name: e, query_type: MX}\n    icmp: {ttl: 5, packet_interval: 20ms, max_loss_ratio: 0.5}\n",
+    ),
     Parser::new("dialogue", crate::dialogue::feed, b"220 ready\r\n\x04ABCDEFGH250-a\n250 b\r\n"),
     Parser::new("endpoint", crate::endpoint::feed, b"[fe80::1%lo]:ssh"),
     Parser::new("certificate", crate::tls::feed_certificate, b"0\x0c1\x0a0\x08\x06\x03U\x04\x03\x0c\x01a"),

@@ -137,6 +137,9 @@ fn scalar(line: u64, text: &str, plain: bool, tag: Option<&Tag>) -> Result<Value
         Some("null") if !matches!(text, "" | "~" | "null" | "Null" | "NULL") => {
             return Err(YamlError::new(line, "", "expected nothing after !!null"));
         }
+        Some(kind) if !looks_like(kind, text) => {
+            return Err(YamlError::new(line, "", format!("expected what !!{kind} stands for")));
+        }
         Some(_) => true,
         // Under a tag of somebody else a scalar is a text.
         None => plain && tag.is_none_or(|tag| tag.suffix().is_empty() && tag.handle() == "!"),
@@ -145,6 +148,17 @@ fn scalar(line: u64, text: &str, plain: bool, tag: Option<&Tag>) -> Result<Value
         "" | "~" | "null" | "Null" | "NULL" if plain => Value::Null,
         text => Value::Scalar(text.to_owned(), !plain),
     })
+}
+
+/// Whether a text can be what its tag says; what exactly it is, its reader finds out.
+fn looks_like(kind: &str, text: &str) -> bool {
+    let starts_as_number = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'));
+    match kind {
+        "bool" => matches!(text.to_ascii_lowercase().as_str(), "true" | "false"),
+        "int" | "float" => starts_as_number,
+        "timestamp" => starts_as_number && text.get(1..).is_some_and(|rest| rest.contains('-')),
+        _ => true,
+    }
 }
 
 /// The parser's remarks name characters and rules, but may quote a name; what stands in quotes is left out.

@@ -44,7 +44,7 @@ fn step(reading: &mut Reading<'_>, entry: Option<Entry>) -> Option<QueryResponse
     let step = QueryResponse {
         expect: reading.regexp(section.take("expect")),
         expect_bytes: reading.bytes(section.take("expect_bytes")),
-        labels: section.take("labels").map(|entry| reading.each(Some(entry), label)),
+        labels: labels(reading, section.take("labels")),
         send: reading.bytes(section.take("send")),
         starttls: reading.flag(section.take("starttls")).unwrap_or(false),
     };
@@ -53,6 +53,11 @@ fn step(reading: &mut Reading<'_>, entry: Option<Entry>) -> Option<QueryResponse
     }
     section.end(reading);
     Some(step)
+}
+
+fn labels(reading: &mut Reading<'_>, entry: Option<Entry>) -> Option<Vec<(String, String)>> {
+    let list = reading.list(entry)?;
+    Some(list.into_iter().filter_map(|entry| label(reading, Some(entry))).collect())
 }
 
 fn label(reading: &mut Reading<'_>, entry: Option<Entry>) -> Option<(String, String)> {

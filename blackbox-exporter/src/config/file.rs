@@ -9,6 +9,8 @@ use crate::probers::PROBERS;
 
 /// Values in a file; a module with all its keys has 150.
 const MOST_NODES: usize = 150_000;
+/// Modules in a file: each takes some kilobytes.
+const MOST_MODULES: usize = 10_000;
 
 /// Reads a configuration; `file` is its name in messages.
 ///
@@ -28,13 +30,23 @@ pub fn parse(text: &str, file: &str) -> Result<Settings, String> {
     let mut settings = Settings::default();
     let at = Place::whole(root.line);
     if let Some(mut root) = reading.section(Some(Entry { at, node: root })) {
-        for (name, entry) in reading.pairs(root.take("modules")) {
-            settings.modules.insert(name, module(&mut reading, entry));
+        let modules = reading.pairs(root.take("modules"));
+        if modules.len() > MOST_MODULES {
+            reading.mistake(&root.at, format_args!("expected at most {MOST_MODULES} modules"));
+        } else {
+            settings.modules = modules.into_iter().map(|(name, entry)| (name, module(&mut reading, entry))).collect();
         }
         root.end(&mut reading);
     }
     settings.warnings = reading.end()?;
     Ok(settings)
+}
+
+/// Reads and shows whatever the bytes are, for the loop that feeds parsers with garbage.
+pub(crate) fn feed(bytes: &[u8]) {
+    if let Ok(settings) = parse(&String::from_utf8_lossy(bytes), "blackbox.yml") {
+        std::hint::black_box(super::show_settings(&settings));
+    }
 }
 
 fn module(reading: &mut Reading<'_>, entry: Entry) -> Module {

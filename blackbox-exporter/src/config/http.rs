@@ -1,5 +1,7 @@
 //! `http`.
 
+use common::yaml::Value;
+
 use super::reading::{Entry, Reading};
 use super::{HeaderRule, Http, client, dialogue, scalar};
 use crate::cel::Program;
@@ -75,10 +77,11 @@ fn header_rule(reading: &mut Reading<'_>, entry: Option<Entry>) -> Option<Header
     let mut section = reading.section(entry)?;
     let header = reading.word(section.take("header"));
     let regexp = section.take("regexp");
-    let is_there = regexp.as_ref().is_some_and(|entry| {
-        !matches!(&entry.node.value,
-        common::yaml::Value::Scalar(text, _) if text.is_empty())
-            && !matches!(entry.node.value, common::yaml::Value::Null)
+    let is_there = regexp.as_ref().is_some_and(|entry| match &entry.node.value {
+        Value::Null => false,
+        Value::Scalar(text, _) => !text.is_empty(),
+        Value::Binary(bytes) => !bytes.is_empty(),
+        Value::List(_) | Value::Map(_) => true,
     });
     let regexp = reading.regexp(regexp);
     let allow_missing = reading.flag(section.take("allow_missing")).unwrap_or(false);

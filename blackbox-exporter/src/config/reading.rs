@@ -1,5 +1,6 @@
 //! From YAML nodes to values: every mistake is kept with its place, and reading goes on.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use common::yaml::{Node, Value};
@@ -10,6 +11,8 @@ use crate::regexp::Regexp;
 
 /// Mistakes that are shown; a hostile file has one per byte or two.
 const MOST_MISTAKES: usize = 1_000;
+/// Different regular expressions in a file: each may take a megabyte.
+const MOST_REGEXPS: usize = 5_000;
 /// Characters of a key in a message.
 const MOST_KEY_CHARS: usize = 64;
 
@@ -40,11 +43,13 @@ pub(super) struct Reading<'a> {
     mistakes: Vec<(u64, String)>,
     warnings: Vec<String>,
     n_mistakes: usize,
+    /// Those of many modules are often the same, and are kept once.
+    regexps: HashMap<String, Regexp>,
 }
 
 impl<'a> Reading<'a> {
     pub(super) fn new(file: &'a str) -> Self {
-        Self { file, mistakes: Vec::new(), warnings: Vec::new(), n_mistakes: 0 }
+        Self { file, mistakes: Vec::new(), warnings: Vec::new(), n_mistakes: 0, regexps: HashMap::new() }
     }
 
     fn sentence(&self, at: &Place, what: impl fmt::Display) -> String {
@@ -262,9 +267,23 @@ impl<'a> Reading<'a> {
     pub(super) fn regexp(&mut self, entry: Option<Entry>) -> Option<Regexp> {
         let at = entry.as_ref()?.at.clone();
         let source = self.text(entry)?;
-        Regexp::new(&source)
-            .map_err(|what| self.mistake(&at, format_args!("expected a regular expression: {what}")))
-            .ok()
+        if let Some(known) = self.regexps.get(&source) {
+            return Some(known.clone());
+        }
+        if self.regexps.len() >= MOST_REGEXPS {
+            self.mistake(&at, format_args!("expected at most {MOST_REGEXPS} different regular expressions"));
+            return None;
+        }
+        match Regexp::new(&source) {
+            Ok(regexp) => {
+                self.regexps.insert(source, regexp.clone());
+                Some(regexp)
+            }
+            Err(what) => {
+                self.mistake(&at, format_args!("expected a regular expression: {what}"));
+                None
+            }
+        }
     }
 
     /// One of few words.
@@ -327,6 +346,10 @@ impl Section {
     /// What was not taken is unknown.
     pub(super) fn end(self, reading: &mut Reading<'_>) {
         for (key, line, _) in &self.entries {
+            if reading.n_mistakes >= MOST_MISTAKES {
+                reading.n_mistakes += 1;
+                continue;
+            }
             // In `{password:x}`, where a blank is missing, the secret is part of the key.
             let name = match key.split_once(':') {
                 Some((name, _)) => format!("{}:…", cut(name)),

@@ -37,7 +37,7 @@ pub(super) fn plain(text: &str) -> Plain {
     if is_time(text) {
         return Plain::Time;
     }
-    let text = text.replace('_', "");
+    let text = if text.starts_with('.') { text.to_owned() } else { text.replace('_', "") };
     if let Some(number) = whole(&text) {
         return Plain::Int(number);
     }
@@ -112,7 +112,7 @@ struct Amount<'a> {
 fn amount(text: &str) -> Option<Amount<'_>> {
     let n_digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
     let (digits, mut rest) = text.split_at_checked(n_digits(text))?;
-    let whole = if digits.is_empty() { 0 } else { digits.parse::<u64>().ok().filter(|n| i64::try_from(*n).is_ok())? };
+    let whole = if digits.is_empty() { 0 } else { digits.parse().ok()? };
     let mut part = 0.0;
     let mut seen = !digits.is_empty();
     if let Some(after) = rest.strip_prefix('.') {
@@ -162,7 +162,7 @@ pub(super) fn duration(text: &str) -> Option<f64> {
         total = total.checked_add(nanoseconds)?;
         rest = next.rest;
     }
-    let most = i64::MAX as u64 + u64::from(negative);
+    let most = if negative { 1 << 63 } else { i64::MAX as u64 };
     (total <= most).then_some(if negative { -(total as f64) } else { total as f64 } / 1e9)
 }
 
@@ -173,6 +173,8 @@ const POWERS: [&str; 7] = ["", "K", "M", "G", "T", "P", "E"];
 /// largest there is, 2^63-2; beyond 2^63 it is none.
 pub(super) fn size(text: &str) -> Option<u64> {
     const TOO_MUCH: f64 = (1_u64 << 63) as f64;
+    /// Where the Go exporter stops to read digits.
+    const MOST_WHOLE: u64 = 9_223_372_036_854_775_800;
     let (negative, mut rest) = sign(text);
     if rest == "0" {
         return Some(0);
@@ -182,7 +184,7 @@ pub(super) fn size(text: &str) -> Option<u64> {
     }
     let mut total = 0.0;
     while !rest.is_empty() {
-        let next = amount(rest)?;
+        let next = amount(rest).filter(|next| next.whole < MOST_WHOLE)?;
         let power = POWERS.iter().position(|letter| {
             next.unit.strip_prefix(letter).is_some_and(|unit| unit == "B" || (unit == "iB" && !letter.is_empty()))
         })?;
@@ -258,6 +260,7 @@ mod tests {
             ("08", Plain::Float(8.0)),
             ("1e3", Plain::Float(1000.0)),
             (".5", Plain::Float(0.5)),
+            ("._5", Plain::Text),
             ("1e999", Plain::Text),
             ("inf", Plain::Text),
             ("-", Plain::Text),
@@ -316,6 +319,8 @@ mod tests {
             ("-1MB", unlimited),
             ("8EB", unlimited),
             ("9EB", None),
+            ("9223372036854775799B", unlimited),
+            ("9223372036854775800B", None),
             ("1", None),
             ("1K", None),
             ("1mb", None),

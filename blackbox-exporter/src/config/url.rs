@@ -59,8 +59,8 @@ fn check_authority(authority: &str) -> Result<(), &'static str> {
     let port = match host.strip_prefix('[') {
         Some(literal) => {
             let (address, port) = literal.rsplit_once(']').ok_or("a [ without its ]")?;
-            let (address, zone) = address.split_once("%25").unwrap_or((address, ""));
-            if address.parse::<Ipv6Addr>().is_err() || !escapes_are_good(zone, |_| true) {
+            let (address, zone) = address.split_once("%25").unwrap_or((address, "any"));
+            if address.parse::<Ipv6Addr>().is_err() || zone.is_empty() || !escapes_are_good(zone, |_| true) {
                 return Err("no IPv6 address between [ and ]");
             }
             port
@@ -154,6 +154,7 @@ mod tests {
             "http://[::1]:x",
             "http://[1.2.3.4]",
             "http://[v1.x]",
+            "http://[::1%25]",
             "http://u ser@h",
             "http://u%ser@h",
             "http://a%41b",
