@@ -431,7 +431,8 @@ fn tls_under_a_dialogue() {
 #[test]
 fn http3_is_probed_as_http_is() {
     let pki = Pki::new();
-    let table = [TRUSTING, INSECURE].map(|(name, settings, _)| (name, settings, "      enable_http3: true\n"));
+    let table = [TRUSTING, INSECURE]
+        .map(|(name, settings, _)| (name, settings, "      enable_http2: false\n      enable_http3: true\n"));
     let blackbox = start(&pki, &table);
     let serve = |leaf| {
         let shows = Shows { leaf, versions: ONLY_13, alpn: &["h3"], ..Shows::default() };

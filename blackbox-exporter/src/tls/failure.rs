@@ -54,6 +54,12 @@ pub(super) fn handshake_failure(e: &io::Error, facts: &Facts) -> Failure {
         Some(rustls::Error::AlertReceived(alert)) => alert_failure(*alert, Phase::Tls),
         Some(rustls::Error::InvalidMessage(_)) => handshake("expected TLS, found something else".to_owned()),
         Some(e) => handshake(format!("no agreement with the server: {e}")),
+        // The alert is easily lost to a reset: the client still sends when the server closes.
+        None if facts.was_asked_for_client() => Failure::new(
+            Phase::Tls,
+            Reason::ClientCertificate,
+            "the server asked for a client certificate and closed the connection",
+        ),
         None => {
             let what = match e.kind() {
                 io::ErrorKind::UnexpectedEof => "the server closed the connection in the handshake".to_owned(),
@@ -160,6 +166,8 @@ mod tests {
             assert_eq!((failure.phase, failure.reason), (Phase::Tls, want), "{failure}");
         }
         facts.asked_for_client();
-        assert_eq!(handshake_failure(&io(Alert::HandshakeFailure), &facts).reason, Reason::ClientCertificate);
+        for e in [io(Alert::HandshakeFailure), io::ErrorKind::ConnectionReset.into()] {
+            assert_eq!(handshake_failure(&e, &facts).reason, Reason::ClientCertificate);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! A TLS server on a free port: it does the handshake, then says what a test tells it to.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -186,6 +186,8 @@ fn handshake(mut stream: TcpStream, config: Arc<ServerConfig>, told: &Sender<Hel
         if let Err(e) = conn.complete_io(&mut stream) {
             // The client is to see why.
             while conn.wants_write() && conn.write_tls(&mut stream).is_ok() {}
+            // What it sent in the meantime is read: a reset would take the alert away from it.
+            drop(stream.shutdown(Shutdown::Write).and_then(|()| io::copy(&mut stream, &mut io::sink())));
             return Err(e);
         }
     }
