@@ -6,6 +6,12 @@ pub use common::fuzzing::Parser;
 /// The parsers of this crate.
 pub static PARSERS: &[Parser] = &[
     Parser::new(
+        "CEL",
+        crate::cel::feed,
+        b"body.a.exists(x, x.b in [1, 2.5] && x.c.matches('^a')) || size(body['d']) > 0u\n{\"a\":[{\"b\":1,\"c\":\"abc\"}],\"d\":{}}",
+    ),
+    Parser::new("regexp", crate::regexp::feed, b"(?i)^a+?[^\\d[:alpha:]\\p{Greek}]{1,3}(?P<n>\\Qx*\\E|$)\nab1$1${n}"),
+    Parser::new(
         "configuration",
         crate::config::feed,
         b"modules:\n  a: &a\n    prober: http\n    timeout: 1m30s\n    http:\n      valid_status_codes: [200, 0x1f, 2.5]\n      \

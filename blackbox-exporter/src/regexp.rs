@@ -169,7 +169,6 @@ fn original_offset(text: &[u8], at: usize) -> usize {
 }
 
 /// For the fuzzer: an expression, a line end, a text; the text serves as template too.
-#[cfg_attr(not(test), expect(dead_code, reason = "the table of parsers calls it"))]
 pub(crate) fn feed(bytes: &[u8]) {
     let mut halves = bytes.splitn(2, |byte| *byte == b'\n');
     let source = String::from_utf8_lossy(halves.next().unwrap_or_default());

@@ -133,6 +133,22 @@ fn interface(name: &str) -> Option<u32> {
     std::fs::read_to_string(format!("/sys/class/net/{name}/ifindex")).ok()?.trim().parse().ok()
 }
 
+/// The address to probe from, if the module names one (`source_ip_address`).
+///
+/// # Errors
+/// It is none, or not of the family of the target.
+pub fn source(text: &str, target: Address) -> Result<Option<IpAddr>, Failure> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = |what: &str| Failure::module(format!("source_ip_address {text:?}: {what}"));
+    let source = text.parse::<IpAddr>().map_err(|_| wrong("expected an IP address"))?.to_canonical();
+    if source.is_ipv4() != target.ip.is_ipv4() {
+        return Err(wrong("expected an address of the target's family"));
+    }
+    Ok(Some(source))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +195,23 @@ mod tests {
         assert_eq!(at("fe80::1%lo").scope, 1);
         for not_one in ["127.1", "2130706433", "0x7f.1", "127.0.0.1.", "127.0.0.1%lo", "::1%", "::1%nope", "[::1]"] {
             assert_eq!(literal(not_one), None, "{not_one}");
+        }
+    }
+
+    #[test]
+    fn sources() {
+        for (text, target, want) in [
+            ("", "127.0.0.1", Ok(None)),
+            ("127.0.0.9", "127.0.0.1", Ok(Some("127.0.0.9"))),
+            ("::ffff:127.0.0.9", "127.0.0.1", Ok(Some("127.0.0.9"))),
+            ("::1", "::2", Ok(Some("::1"))),
+            ("::1", "127.0.0.1", Err(())),
+            ("127.0.0.1", "::1", Err(())),
+            ("localhost", "127.0.0.1", Err(())),
+        ] {
+            let target = literal(target).unwrap();
+            let want = want.map(|want| want.map(|ip| ip.parse::<IpAddr>().unwrap()));
+            assert_eq!(source(text, target).map_err(drop), want, "{text}");
         }
     }
 }

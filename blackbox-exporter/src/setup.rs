@@ -15,6 +15,7 @@ use tracing::Level;
 
 use crate::exporter::{Exporter, Loaded, Options};
 use crate::network::{Network, Policy};
+use crate::probers::icmp;
 use crate::routes::{Prefix, router};
 
 /// The flags of the Go exporter.
@@ -106,6 +107,7 @@ pub fn source(args: &Arc<Args>) -> Result<Made, Vec<ConfigError>> {
     let settings = open(args).map_err(|more| mistakes.extend(more));
     let (Ok(prefix), Ok(settings), true) = (prefix, settings, mistakes.is_empty()) else { return Err(mistakes) };
 
+    tracing::info!("{}", icmp::ability().sentence());
     let log_level = level(args.text("log.prober"));
     let options = Options { timeout_offset, most_probes, history_limit, log_level, layout: Layout::of(args) };
     let exporter = Arc::new(Exporter::new(settings, Network::new(policy), options));

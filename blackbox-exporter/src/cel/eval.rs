@@ -25,8 +25,10 @@ const ROOM: usize = 64 << 20;
 pub(super) enum Trouble {
     /// Part of the language: `&&` and `||` may get over it.
     Error(Cow<'static, str>),
-    /// The end of it.
-    Stop(&'static str),
+    /// The end of it: too much was built.
+    Full,
+    /// The end of it: the time was over.
+    Late,
 }
 
 impl From<&'static str> for Trouble {
@@ -37,13 +39,13 @@ impl From<&'static str> for Trouble {
 
 /// Counts what a run costs.
 pub(super) struct Meter {
-    deadline: Option<Instant>,
+    deadline: Instant,
     steps: usize,
     room: usize,
 }
 
 impl Meter {
-    pub(super) fn new(deadline: Option<Instant>) -> Self {
+    pub(super) fn new(deadline: Instant) -> Self {
         Self { deadline, steps: 0, room: ROOM }
     }
 
@@ -54,8 +56,7 @@ impl Meter {
             return Ok(());
         }
         self.steps = 0;
-        let late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        if late { Err(Trouble::Stop("the expression ran until the deadline")) } else { Ok(()) }
+        if Instant::now() >= self.deadline { Err(Trouble::Late) } else { Ok(()) }
     }
 
     /// Looks at bytes, or makes so many new ones.
@@ -64,8 +65,7 @@ impl Meter {
     }
 
     pub(super) fn build(&mut self, bytes: usize) -> Result<(), Trouble> {
-        self.room =
-            self.room.checked_sub(bytes).ok_or(Trouble::Stop("the expression builds more than 64 MB of values"))?;
+        self.room = self.room.checked_sub(bytes).ok_or(Trouble::Full)?;
         self.read(bytes)
     }
 }

@@ -34,7 +34,7 @@ use self::message::{Message, Query, SOA};
 use crate::endpoint;
 use crate::module::Module;
 use crate::reason::{Failure, Phase, Progress, Reason};
-use crate::resolve::{Address, resolve};
+use crate::resolve::{self, resolve};
 use crate::run::{Run, within};
 use crate::tls;
 
@@ -124,7 +124,7 @@ async fn ask_and_check(module: &Module, run: &mut Run, facts: &mut Facts) -> Res
     };
     let way = Way {
         to: address.with_port(endpoint::port(port)?),
-        source: source(&config.source_ip_address, address)?,
+        source: resolve::source(&config.source_ip_address, address)?,
         size: config.edns_udp_size,
         tls: tls.as_deref().map(|client| (client, server_name)),
     };
@@ -201,18 +201,6 @@ fn check(module: &Module, run: &mut Run, message: &Message<'_>) -> Result<(), Fa
         })?;
     }
     Ok(())
-}
-
-/// The address that the module wants to be asked from.
-fn source(text: &str, to: Address) -> Result<Option<IpAddr>, Failure> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let source = text.parse().ok().map(|ip: IpAddr| ip.to_canonical());
-    match source.filter(|source| source.is_ipv4() == to.ip.is_ipv4()) {
-        Some(source) => Ok(Some(source)),
-        None => Err(Failure::module("source_ip_address: expected an IP address of the same version as the target's")),
-    }
 }
 
 /// How the server is reached.

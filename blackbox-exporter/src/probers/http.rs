@@ -67,7 +67,7 @@ async fn measure(module: &Module, run: &mut Run, facts: &mut Facts) -> Result<()
     progress.enter(Phase::Setup);
     let Run { log, network, hostname, .. } = run;
     let place = journey::Place { network, progress: &progress, hostname: hostname.as_deref() };
-    within(deadline, Arc::clone(&progress), work(module, place, log, url, address, facts)).await
+    within(deadline, Arc::clone(&progress), work(module, place, log, url, address, facts, deadline.into_std())).await
 }
 
 async fn work(
@@ -77,6 +77,7 @@ async fn work(
     url: Url,
     address: Option<resolve::Address>,
     facts: &mut Facts,
+    deadline: Instant,
 ) -> Result<(), Failure> {
     let http = &module.config.http;
     let body = match &http.body_file {
@@ -88,12 +89,13 @@ async fn work(
     facts.sent = true;
     let template = Template { method, headers: request::headers(http)?, body };
     let End { mut head, mut body, refused } = journey.travel(template, log, facts).await?;
-    judge(http, place.progress, &mut head, &mut body, refused, facts).await
+    judge(http, deadline, place.progress, &mut head, &mut body, refused, facts).await
 }
 
 /// Judges the last answer. All of it is looked at, whatever fails, for what there is to measure; the first failure counts.
 async fn judge(
     http: &Http,
+    deadline: Instant,
     progress: &Progress,
     head: &mut Head,
     body: &mut Body,
@@ -110,7 +112,7 @@ async fn judge(
     // The body of a redirect that is not followed says nothing, unless somebody asks.
     if !refused || rules.is_some() {
         progress.enter(Phase::Transfer);
-        let judged = read_and_judge(http, rules, body, facts).await;
+        let judged = read_and_judge(http, deadline, rules, body, facts).await;
         verdict = verdict.and(judged);
     }
     facts.ended = Some(Instant::now());
@@ -120,6 +122,7 @@ async fn judge(
 
 async fn read_and_judge(
     http: &Http,
+    deadline: Instant,
     rules: Option<BodyRules>,
     body: &mut Body,
     facts: &mut Facts,
@@ -142,7 +145,7 @@ async fn read_and_judge(
     };
     blame(facts, false);
     let Some(rules) = rules else { return Ok(()) };
-    let judged = checks::body(rules, bytes).await;
+    let judged = checks::body(rules, bytes, deadline).await;
     if let Err(failure) = &judged {
         facts.regex = failure.reason == Reason::BodyRule;
         facts.cel = failure.reason == Reason::CelRule;

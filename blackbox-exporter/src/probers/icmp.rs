@@ -27,7 +27,7 @@ use self::socket::{Pinger, Wanted};
 use crate::config::Icmp;
 use crate::module::Module;
 use crate::reason::{Failure, Phase, Progress, Reason};
-use crate::resolve::{Address, resolve};
+use crate::resolve::{self, resolve};
 use crate::run::{Run, within};
 
 pub(crate) use echo::feed;
@@ -136,7 +136,7 @@ async fn ping(config: &Icmp, run: &mut Run, facts: &mut Facts) -> Result<(), Fai
     run.network.check(address.ip, None)?;
     let wanted = Wanted {
         to: address.with_port(0),
-        source: source(&config.source_ip_address, address)?,
+        source: resolve::source(&config.source_ip_address, address)?,
         dont_fragment: config.dont_fragment,
         ttl: config.ttl,
     };
@@ -198,18 +198,6 @@ async fn exchange(
 
 /// Most bytes of an IPv4 header (RFC 791, 3.1).
 const MOST_IP4_HEADER: usize = 60;
-
-/// The address that the module wants to ping from.
-fn source(text: &str, to: Address) -> Result<Option<std::net::IpAddr>, Failure> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let source = text.parse().ok().map(|ip: std::net::IpAddr| ip.to_canonical());
-    match source.filter(|source| source.is_ipv4() == to.ip.is_ipv4()) {
-        Some(source) => Ok(Some(source)),
-        None => Err(Failure::module("source_ip_address: expected an IP address of the same version as the target's")),
-    }
-}
 
 fn random() -> Result<u16, Failure> {
     let mut number = [0; 2];

@@ -1,5 +1,7 @@
 //! Judges an answer by the rules of its module.
 
+use std::time::{Duration, Instant};
+
 use hyper::{HeaderMap, Version};
 
 use crate::cel::{Document, Program};
@@ -108,8 +110,17 @@ impl BodyRules {
         self.cel_matches.is_some() || self.cel_not_matches.is_some()
     }
 
-    /// The regular expressions over a body, then CEL.
-    pub(super) fn judge(&self, body: &[u8]) -> Result<(), Failure> {
+    /// The regular expressions over a body, then CEL; `None` when that takes longer than to `patience`.
+    fn judge(&self, body: &[u8], patience: Instant) -> Option<Result<(), Failure>> {
+        match self.verdict(body, patience) {
+            Ok(true) => Some(Ok(())),
+            Ok(false) => None,
+            Err(failure) => Some(Err(failure)),
+        }
+    }
+
+    /// Whether there was time to come to a verdict, which then is a good one.
+    fn verdict(&self, body: &[u8], patience: Instant) -> Result<bool, Failure> {
         let rule = |what: String| failed(Reason::BodyRule, what);
         if let Some(regexp) = self.matches.iter().find(|regexp| regexp.is_match(body)) {
             return Err(rule(format!("body: expected no match of {regexp:?}")));
@@ -118,29 +129,38 @@ impl BodyRules {
             return Err(rule(format!("body: expected a match of {regexp:?}")));
         }
         if !self.has_cel() {
-            return Ok(());
+            return Ok(true);
         }
         let rule = |what: String| failed(Reason::CelRule, what);
         let document = Document::parse(body).map_err(|e| rule(format!("body: expected JSON: {e}")))?;
         for (program, wanted) in [(&self.cel_matches, false), (&self.cel_not_matches, true)] {
             let Some(program) = program else { continue };
-            let verdict = program.verdict(&document).map_err(|e| rule(format!("body: {}: {e}", program.source())))?;
+            let verdict = program.verdict_by(&document, patience);
+            let verdict = verdict.map_err(|e| rule(format!("body: {}: {e}", program.source())))?;
+            let Some(verdict) = verdict else { return Ok(false) };
             if verdict != wanted {
                 return Err(rule(format!("body: expected {} to be {wanted}, found {verdict}", program.source())));
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 
 /// Bodies beyond this are judged on a thread that may block: the other probes go on meanwhile.
 const MOST_INLINE_BYTES: usize = 256 << 10;
 
+/// An expression has so long before it is moved to such a thread as well: how long it takes only running it tells.
+const MOST_INLINE_TIME: Duration = Duration::from_millis(2);
+
 /// Judges a body, here or on a thread of its own.
-pub(super) async fn body(rules: BodyRules, body: Vec<u8>) -> Result<(), Failure> {
-    if body.len() <= MOST_INLINE_BYTES {
-        return rules.judge(&body);
+pub(super) async fn body(rules: BodyRules, body: Vec<u8>, deadline: Instant) -> Result<(), Failure> {
+    if body.len() <= MOST_INLINE_BYTES
+        && let Some(judged) = rules.judge(&body, deadline.min(Instant::now() + MOST_INLINE_TIME))
+    {
+        return judged;
     }
-    let judged = tokio::task::spawn_blocking(move || rules.judge(&body)).await;
-    judged.unwrap_or_else(|_| Err(failed(Reason::Internal, "body: its rules could not be looked at")))
+    let judged = tokio::task::spawn_blocking(move || rules.judge(&body, deadline)).await;
+    judged.unwrap_or_else(|_| Some(Err(failed(Reason::Internal, "body: its rules could not be looked at")))).unwrap_or_else(
+        || Err(failed(Reason::Deadline, "body: a CEL rule took until the time was over")),
+    )
 }
