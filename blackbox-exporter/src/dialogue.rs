@@ -137,7 +137,8 @@ impl Talk<'_, '_> {
             None => Box::new(stream),
             Some(client) => {
                 self.progress.enter(Phase::Tls);
-                match client.connect_any(stream, self.server_name(), &self.facts.tls, connect).await? {
+                // A probe without TLS does not carry the room for it.
+                match Box::pin(client.connect_any(stream, self.server_name(), &self.facts.tls, connect)).await? {
                     Some(stream) => Box::new(stream),
                     None if self.script.steps.is_empty() => {
                         self.facts.connected = true;
@@ -159,7 +160,7 @@ impl Talk<'_, '_> {
                 incoming = Incoming::default();
                 let client = self.client()?;
                 self.progress.enter(Phase::Tls);
-                stream = Box::new(client.connect(stream, self.server_name(), &self.facts.tls).await?);
+                stream = Box::new(Box::pin(client.connect(stream, self.server_name(), &self.facts.tls)).await?);
                 self.progress.enter(Phase::Dialogue);
             }
         }

@@ -117,14 +117,18 @@ async fn probe(State(exporter): State<Arc<Exporter>>, uri: Uri, headers: HeaderM
         Some(Err(_)) => Some("?"),
         None => None,
     };
-    let record = match exporter.probe(ProbeRequest { query, timeout }).await {
+    let (query, timeout) = (query.to_owned(), timeout.map(str::to_owned));
+    let (gzip, content_type) = (negotiate::gzip(&headers), negotiate::content_type(&headers, Format::Text));
+    // They share the buffer of the connection, which then serves for the next read.
+    drop((uri, headers));
+    let record = match exporter.probe(ProbeRequest { query: &query, timeout: timeout.as_deref() }).await {
         Ok(record) => record,
         Err(refusal) => return text(refusal.status, refusal.reason),
     };
-    if first(query, "debug").as_deref() == Some("true") {
+    if first(&query, "debug").as_deref() == Some("true") {
         return ([(CONTENT_TYPE, HeaderValue::from_static("text/plain"))], record.debug_text()).into_response();
     }
-    let mut response = if negotiate::gzip(&headers) {
+    let mut response = if gzip {
         let packed = exporter.packed(&record.page);
         ([(CONTENT_ENCODING, HeaderValue::from_static("gzip"))], packed).into_response()
     } else {
@@ -132,7 +136,7 @@ async fn probe(State(exporter): State<Arc<Exporter>>, uri: Uri, headers: HeaderM
     };
     let out = response.headers_mut();
     // OpenMetrics is not offered here, as the Go exporter does not: a probe's page is as old as its answer.
-    if let Ok(value) = HeaderValue::try_from(negotiate::content_type(&headers, Format::Text)) {
+    if let Ok(value) = HeaderValue::try_from(content_type) {
         out.insert(CONTENT_TYPE, value);
     }
     out.insert(VARY, HeaderValue::from_name(ACCEPT_ENCODING));

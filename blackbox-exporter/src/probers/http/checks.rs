@@ -160,7 +160,7 @@ pub(super) async fn body(rules: BodyRules, body: Vec<u8>, deadline: Instant) -> 
         return judged;
     }
     let judged = tokio::task::spawn_blocking(move || rules.judge(&body, deadline)).await;
-    judged.unwrap_or_else(|_| Some(Err(failed(Reason::Internal, "body: its rules could not be looked at")))).unwrap_or_else(
-        || Err(failed(Reason::Deadline, "body: a CEL rule took until the time was over")),
-    )
+    judged
+        .unwrap_or_else(|_| Some(Err(failed(Reason::Internal, "body: its rules could not be looked at"))))
+        .unwrap_or_else(|| Err(failed(Reason::Deadline, "body: a CEL rule took until the time was over")))
 }

@@ -77,7 +77,8 @@ impl Way<'_> {
             self.progress.enter(Phase::Proxy);
             let name = Some(self.tls.server_name.as_str()).filter(|name| !name.is_empty()).unwrap_or(&proxy.url.host);
             let client = self.kept.1.client(self.tls, &[])?;
-            stream = Box::new(client.connect(stream, name, &tls::Facts::default()).await.map_err(|e| in_proxy(&e))?);
+            let facts = tls::Facts::default();
+            stream = Box::new(Box::pin(client.connect(stream, name, &facts)).await.map_err(|e| in_proxy(&e))?);
         }
         self.progress.enter(Phase::Proxy);
         match proxy.kind {
@@ -85,8 +86,10 @@ impl Way<'_> {
                 trip.ready = Some(Instant::now());
                 return Ok(Opened { stream, http2: false, through: Some(proxy) });
             }
-            Kind::Http => tunnel::connect(&mut stream, &proxy, &host, port, &self.proxy.connect_headers).await?,
-            Kind::Socks => stream = tunnel::socks(stream, &proxy, &host, port).await?,
+            Kind::Http => {
+                Box::pin(tunnel::connect(&mut stream, &proxy, &host, port, &self.proxy.connect_headers)).await?;
+            }
+            Kind::Socks => stream = Box::pin(tunnel::socks(stream, &proxy, &host, port)).await?,
         }
         self.dress(stream, to, None, trip, facts).await
     }
@@ -145,9 +148,9 @@ impl Way<'_> {
                         let stream = self.network.connect_http(address.with_port(port)).await?;
                         Ok(Box::new(Counted::new(stream, Arc::clone(self.network))) as Stream)
                     };
-                    client.connect_any(opened.stream, to.server_name, facts, again).await?
+                    Box::pin(client.connect_any(opened.stream, to.server_name, facts, again)).await?
                 }
-                None => Some(client.connect(opened.stream, to.server_name, facts).await?),
+                None => Some(Box::pin(client.connect(opened.stream, to.server_name, facts)).await?),
             };
             let stream = stream.ok_or_else(|| tls::too_old(facts))?;
             trip.tls = seconds(started.elapsed());

@@ -153,7 +153,8 @@ pub(super) async fn exchange(
             .initial_stream_window_size(WINDOW_BYTES)
             .initial_connection_window_size(WINDOW_BYTES)
             .max_header_list_size(u32::try_from(MOST_HEAD_BYTES).unwrap_or(u32::MAX));
-        let (mut sender, working) = builder.handshake(TokioIo::new(opened.stream)).await.map_err(|e| in_head(&e))?;
+        let shaking = Box::pin(builder.handshake(TokioIo::new(opened.stream)));
+        let (mut sender, working) = shaking.await.map_err(|e| in_head(&e))?;
         let mut driver = Driver { working: Some(Box::pin(working)), tasks };
         let response = driver.during(sender.send_request(request)).await;
         // The first bytes of the connection are its settings: the answer begins with its head.

@@ -123,7 +123,9 @@ impl<'a> Journey<'a> {
                 if let (None, Some(oauth2)) = (&configured, oauth2) {
                     let user_agent = template.headers.get(header::USER_AGENT);
                     let Way { network, progress, .. } = self.way;
-                    configured = Some(oauth2::authorization(self.module, oauth2, network, progress, user_agent).await?);
+                    let token = oauth2::authorization(self.module, oauth2, network, progress, user_agent);
+                    // What few probes do has its room where it is done.
+                    configured = Some(Box::pin(token).await?);
                 }
                 authorization = configured.clone();
             }
@@ -180,7 +182,7 @@ impl<'a> Journey<'a> {
         };
         let host = self.host.clone().unwrap_or_else(|| self.url.authority());
         let (head, body) = if self.http.enable_http3 {
-            self.over_quic(template, &host, trip, &seen_of_tls).await?
+            Box::pin(self.over_quic(template, &host, trip, &seen_of_tls)).await?
         } else {
             let server_name = if self.origin.is(&self.url) { &self.server_name } else { &self.url.host };
             let to = To { url: &self.url, address: self.origin.address_of(&self.url), server_name };
