@@ -226,7 +226,8 @@ impl Way<'_> {
                 None => exchange::stream(query, connection, progress, times).await,
                 Some((client, name)) => {
                     progress.enter(Phase::Tls);
-                    let connection = client.connect(connection, name, &tls::Facts::default()).await?;
+                    let facts = tls::Facts::default();
+                    let connection = Box::pin(client.connect(connection, name, &facts)).await?;
                     exchange::stream(query, connection, progress, times).await
                 }
             }

@@ -137,7 +137,7 @@ async fn check(module: &Module, run: &mut Run, facts: &mut Facts) -> Result<(), 
             Some(client) => {
                 progress.enter(Phase::Tls);
                 facts.shaking_hands = true;
-                let stream = client.connect(stream, server_name, &facts.tls).await?;
+                let stream = Box::pin(client.connect(stream, server_name, &facts.tls)).await?;
                 // Servers that say nothing of HTTP/2 are none that clients of gRPC can talk to.
                 if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
                     let what = "expected a server that agrees on HTTP/2 (ALPN h2), found one that does not";

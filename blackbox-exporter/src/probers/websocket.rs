@@ -168,7 +168,7 @@ impl Attempt<'_> {
                 };
                 // No family tells of it.
                 let shown = tls::Facts::default();
-                let stream = client.connect(stream, name, &shown).await?;
+                let stream = Box::pin(client.connect(stream, name, &shown)).await?;
                 progress.enter(Phase::Request);
                 ask(stream, target, headers, &key, &mut facts.status).await?
             }

@@ -64,12 +64,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
             self.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        let most = buf.remaining().min(MOST_PER_READ);
-        let mut part = ReadBuf::new(buf.initialize_unfilled_to(most));
-        let polled = Pin::new(&mut self.stream).poll_read(cx, &mut part);
-        let n = part.filled().len();
-        buf.advance(n);
-        if n > 0 {
+        let before = buf.filled().len();
+        let polled = if buf.remaining() <= MOST_PER_READ {
+            Pin::new(&mut self.stream).poll_read(cx, buf)
+        } else {
+            let mut part = ReadBuf::new(buf.initialize_unfilled_to(MOST_PER_READ));
+            let polled = Pin::new(&mut self.stream).poll_read(cx, &mut part);
+            let n = part.filled().len();
+            buf.advance(n);
+            polled
+        };
+        if buf.filled().len() > before {
             self.first.get_or_init(Instant::now);
         }
         polled
