@@ -116,7 +116,7 @@ impl Hostile {
                     let id = asked.get(..2.min(n)).unwrap_or_default();
                     // Counts that no message holds, a name that points at itself, and half of the question.
                     let nonsense: [&[u8]; 4] = [
-                        b"\x81\x80\xff\xff\xff\xff\xff\xff\xff\xff",
+                        b"\x81\x80\xff\xff\xff\xff\xff\xff\xff\xff\x05ab",
                         b"\x81\x80\x00\x00\x00\x01\x00\x00\x00\x00\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x01",
                         b"\x81\x80\x00\x01\x00\x01",
                         b"",
