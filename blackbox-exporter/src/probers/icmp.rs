@@ -129,7 +129,9 @@ pub(super) async fn probe(module: &Module, run: &mut Run) -> Result<(), Failure>
 async fn ping(config: &Icmp, run: &mut Run, facts: &mut Facts) -> Result<(), Failure> {
     let target = run.target.clone();
     let (address, took) = resolve(run, &target, &config.ip).await;
-    facts.resolve = took;
+    if address.is_ok() {
+        facts.resolve = took;
+    }
     let address = address?;
     run.progress.enter(Phase::Setup);
     let began = Instant::now();

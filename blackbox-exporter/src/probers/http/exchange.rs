@@ -168,7 +168,6 @@ pub(super) async fn exchange(
             .max_headers(MOST_HEADERS)
             .max_buf_size(MOST_HEAD_BYTES)
             .allow_obsolete_multiline_headers_in_responses(true)
-            .allow_spaces_after_header_name_in_responses(true)
             .ignore_invalid_headers_in_responses(true);
         let (mut sender, working) = builder.handshake::<_, Payload>(stream).await.map_err(|e| in_head(&e))?;
         let mut driver = Driver { working: Some(Box::pin(working)), tasks };
