@@ -140,6 +140,35 @@ fn targets_that_are_none() {
 }
 
 #[test]
+fn a_name_that_nobody_knows() {
+    module("").probe("m", "http://does-not-exist.invalid:1/").holds(&[
+        "probe_success 0",
+        "probe_failure_info{phase=\"resolve\"} 1",
+        "probe_http_status_code 0",
+        "probe_ip_protocol 0",
+        "probe_ip_addr_hash 0",
+        "probe_dns_lookup_time_seconds > 0",
+        "probe_http_duration_seconds{phase=\"resolve\"} > 0",
+        "!probe_http_duration_seconds{phase=\"connect\"}",
+        "!probe_http_duration_seconds{phase=\"tls\"}",
+        "!probe_http_duration_seconds{phase=\"processing\"}",
+        "!probe_http_duration_seconds{phase=\"transfer\"}",
+    ]);
+}
+
+#[test]
+fn http2_in_the_clear_is_not_spoken() {
+    let server = exporter_tests::grpc::Health::start(exporter_tests::grpc::Says::Http(200));
+    module("").probe("m", &format!("http://{}/", server.target())).holds(&[
+        "probe_success 0",
+        "probe_http_status_code 0",
+        "probe_http_version 0",
+        "probe_http_duration_seconds{phase=\"connect\"} > 0",
+    ]);
+    assert!(server.was_left_alone());
+}
+
+#[test]
 fn the_deadline_leaves_what_was_measured() {
     let yaml = "modules: {m: {prober: http, timeout: 1s}, r: {prober: http, timeout: 1s, http: {fail_if_body_matches_regexp: [x]}}}";
     let exporter = Blackbox::start(yaml);
