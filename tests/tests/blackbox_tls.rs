@@ -465,5 +465,5 @@ fn http3_is_probed_as_http_is() {
     for line in ["probe_success 0", "probe_http_status_code 0", "probe_http_version 0"] {
         assert!(probed.contains(&format!("\n{line}\n")), "{probed}");
     }
-    assert!(probed.contains("reason=\"deadline\"} 1"), "{probed}");
+    assert!(probed.contains("reason=\"connect_timeout\"} 1"), "{probed}");
 }
