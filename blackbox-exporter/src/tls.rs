@@ -248,7 +248,20 @@ pub fn too_old(facts: &Facts) -> Failure {
 /// Made once: it is the same for everybody.
 fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
-    Arc::clone(PROVIDER.get_or_init(|| Arc::new(rustls::crypto::ring::default_provider())))
+    Arc::clone(PROVIDER.get_or_init(|| {
+        let mut provider = rustls::crypto::ring::default_provider();
+        // Many servers take the first suite that a client offers, and the label of the cipher says which: it is the Go
+        // exporter's first one. The sort keeps TLS 1.3 in front of 1.2, and the order of the kinds of keys.
+        provider.cipher_suites.sort_by_key(|suite| {
+            let place = match suite.suite().as_str().unwrap_or_default() {
+                name if name.contains("AES_128_GCM") => 0,
+                name if name.contains("AES_256_GCM") => 1,
+                _ => 2,
+            };
+            (suite.tls13().is_none(), place)
+        });
+        Arc::new(provider)
+    }))
 }
 
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);

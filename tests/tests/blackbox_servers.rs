@@ -157,7 +157,7 @@ impl Site<'_> {
             &format!("probe_ssl_last_chain_expiry_timestamp_seconds {until}"),
             "probe_ssl_last_chain_info{serialnumber=\"ab0cdef012\"} 1",
             "probe_tls_version_info{version=\"TLS 1.3\"} 1",
-            "probe_tls_cipher_info{cipher=\"TLS_AES_256_GCM_SHA384\"} 1",
+            "probe_tls_cipher_info{cipher=\"TLS_AES_128_GCM_SHA256\"} 1",
             "probe_http_duration_seconds{phase=\"tls\"} > 0",
         ];
         let page = ["probe_http_content_length 14", "probe_http_uncompressed_body_length 14"];
