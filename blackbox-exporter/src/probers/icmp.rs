@@ -47,6 +47,9 @@ const RTT: Desc<'static> =
 const JITTER: Desc<'static> =
     Desc::gauge("probe_icmp_jitter_seconds", "Mean difference between the round trips of successive packets.", &[]);
 
+/// The families of this prober alone.
+pub(super) const FAMILIES: &[Desc<'static>] = &[DURATION, HOP_LIMIT, SENT, RECEIVED, LOSS, RTT, JITTER];
+
 /// What a probe found out.
 #[derive(Default)]
 struct Facts {
