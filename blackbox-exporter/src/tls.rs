@@ -249,18 +249,21 @@ pub fn too_old(facts: &Facts) -> Failure {
 fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     Arc::clone(PROVIDER.get_or_init(|| {
-        let mut provider = rustls::crypto::ring::default_provider();
-        // Many servers take the first suite that a client offers, and the label of the cipher says which: it is the Go
-        // exporter's first one. The sort keeps TLS 1.3 in front of 1.2, and the order of the kinds of keys.
-        provider.cipher_suites.sort_by_key(|suite| {
-            let place = match suite.suite().as_str().unwrap_or_default() {
-                name if name.contains("AES_128_GCM") => 0,
-                name if name.contains("AES_256_GCM") => 1,
-                _ => 2,
-            };
-            (suite.tls13().is_none(), place)
-        });
-        Arc::new(provider)
+        use rustls::crypto::ring::cipher_suite::*;
+        // The order in which the Go exporter asks for them where the CPU knows AES: a server that leaves the choice to the
+        // client picks the same one for both.
+        let cipher_suites = vec![
+            TLS13_AES_128_GCM_SHA256,
+            TLS13_AES_256_GCM_SHA384,
+            TLS13_CHACHA20_POLY1305_SHA256,
+            TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+            TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+            TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+            TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+            TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+            TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        ];
+        Arc::new(CryptoProvider { cipher_suites, ..rustls::crypto::ring::default_provider() })
     }))
 }
 
