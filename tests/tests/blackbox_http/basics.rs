@@ -121,7 +121,14 @@ fn no_answer_and_why() {
 #[test]
 fn targets_that_are_none() {
     let exporter = module("");
-    for target in ["http://127.0.0.1:abc/", "http://a b/", "http://[::1", "http://127.0.0.1/%zz"] {
+    for target in [
+        "http://127.0.0.1:abc/",
+        "http://a b/",
+        "http://[::1",
+        "http://127.0.0.1/%zz",
+        "http://127.0.0.1%3A80/",
+        "http://[127.0.0.1]/",
+    ] {
         exporter.probe("m", target).failed("setup", "target").holds(&[
             "probe_http_status_code 0",
             "!probe_ip_protocol",

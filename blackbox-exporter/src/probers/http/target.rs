@@ -6,6 +6,7 @@
 //! * Differs from Go: an escaped character stays escaped where another one of the path has to be escaped.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use crate::config::Secret;
 
@@ -179,16 +180,17 @@ fn credentials(user: &str) -> Result<(String, Secret), &'static str> {
 fn host_and_port(text: &str) -> Result<(String, Option<String>), &'static str> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
-            let (host, port) = rest.split_once(']').ok_or("expected a closing bracket behind the IPv6 address")?;
-            let host = match host.split_once("%25") {
-                Some((ip, zone)) => format!("{ip}%{}", unescape(zone)?),
-                None => host.to_owned(),
-            };
-            (host, port)
+            let (host, port) = rest.rsplit_once(']').ok_or("expected a closing bracket behind the IPv6 address")?;
+            let (ip, zone) = host.split_once("%25").unwrap_or((host, ""));
+            if ip.parse::<Ipv6Addr>().is_err() || host.ends_with("%25") {
+                return Err("expected an IPv6 address in brackets");
+            }
+            (if zone.is_empty() { ip.to_owned() } else { format!("{ip}%{}", unescape(zone)?) }, port)
         }
         None => {
-            let (host, port) = text.split_at(text.find(':').unwrap_or(text.len()));
-            (unescape(host)?, port)
+            // The last colon, so that an IPv6 address may lack the brackets it should have.
+            let (host, port) = text.split_at(text.rfind(':').unwrap_or(text.len()));
+            (unescape_host(host)?, port)
         }
     };
     let port = match port.strip_prefix(':') {
@@ -226,6 +228,16 @@ fn escape(out: &mut String, text: &str, fine: impl Fn(u8) -> bool) {
         } else {
             out.push_str(&format!("%{b:02X}"));
         }
+    }
+}
+
+/// As [`unescape`]; a host has no reason to escape ASCII, and a name in disguise is none (RFC 3986, section 3.2.2, has escapes
+/// for other scripts), but for the percent sign itself.
+fn unescape_host(host: &str) -> Result<String, &'static str> {
+    let disguised = |behind: &str| !behind.starts_with("25") && behind.starts_with(|c: char| ('0'..='7').contains(&c));
+    match host.split('%').skip(1).any(disguised) {
+        true => Err("expected a host without escaped letters, digits and signs"),
+        false => unescape(host),
     }
 }
 
@@ -297,11 +309,20 @@ mod tests {
         check("us%40:p%3aw@h:81", "us@:p:w@ http h 81 /");
         check("[::1]:99/", "http ::1 99 /");
         check("http://[fe80::1%25eth0]/", "http fe80::1%eth0 80 /");
+        check("http://::1:99/", "http ::1 99 /");
+        check("h%C3%A4.test:1", "http h\u{e4}.test 1 /");
+        check("a%25", "http a% 80 /");
         check("h:99999", "http h 0 /");
         check("ftp://h/", "http ftp 80 //h/");
         check("h:abc", "expected a number as port");
         check("a b", "expected a host without blanks and other such characters");
         check("http://[::1", "expected a closing bracket behind the IPv6 address");
+        for none in ["", "1.2.3.4", "h", "::1%lo", "::1%25", "::1%3a", "%3a:1", "::1]", "12345::"] {
+            check(&format!("http://[{none}]:1/"), "expected an IPv6 address in brackets");
+        }
+        for disguised in ["127.0.0.1%3A80", "%31", "%6cocalhost", "a%25b%41"] {
+            check(disguised, "expected a host without escaped letters, digits and signs");
+        }
         check("h/%zz", "expected two hexadecimal digits behind each % of the URL");
         check("h/%", "expected two hexadecimal digits behind each % of the URL");
         check("h/\n", "expected a URL without control characters");
