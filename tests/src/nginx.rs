@@ -22,8 +22,9 @@ const ATTEMPTS: usize = 10;
 pub struct Nginx {
     plain: SocketAddr,
     secure: Vec<SocketAddr>,
-    folder: Fixture,
+    // Dropped in this order: it ends before its folder goes.
     process: Logged,
+    folder: Fixture,
 }
 
 impl Nginx {
@@ -55,7 +56,7 @@ impl Nginx {
                 (line.contains("OS: ").then_some(true)).or(line.contains("Address already in use").then_some(false))
             });
             if listens {
-                return Self { plain, secure, folder, process };
+                return Self { plain, secure, process, folder };
             }
         }
         panic!("nginx: no ports stayed free in {ATTEMPTS} attempts");
