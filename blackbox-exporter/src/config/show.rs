@@ -64,7 +64,7 @@ fn fields(module: &Module) -> Fields {
 }
 
 /// Whether a name is that of a credential.
-fn is_credential(name: &str) -> bool {
+pub(crate) fn is_credential(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     ["auth", "cookie", "token", "secret", "key", "passw", "credential", "session", "signature", "jwt", "assertion"]
         .iter()
@@ -173,7 +173,8 @@ fn json(value: &serde_json::Value) -> Value {
         serde_json::Value::String(text) => Value::Text(text.clone()),
         serde_json::Value::Array(list) => Value::List(list.iter().map(json).collect()),
         serde_json::Value::Object(map) => {
-            Value::Map(Fields(map.iter().map(|(name, value)| (name.clone(), json(value))).collect()).sorted())
+            let shown = |name: &str, value| if is_credential(name) { secret() } else { json(value) };
+            Value::Map(Fields(map.iter().map(|(name, value)| (name.clone(), shown(name, value))).collect()).sorted())
         }
         value => Value::Bare(value.to_string()),
     }

@@ -115,6 +115,12 @@ impl Url {
         }
     }
 
+    /// As it is displayed, without what the query says.
+    pub(super) fn without_query(&self) -> String {
+        let (path, mark) = self.path.split_once('?').map_or((self.path.as_str(), ""), |(path, _)| (path, "?…"));
+        format!("{}://{}{path}{mark}", self.scheme(), self.authority())
+    }
+
     /// `http` or `https`.
     pub(super) fn scheme(&self) -> &'static str {
         if self.tls { "https" } else { "http" }
