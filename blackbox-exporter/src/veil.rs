@@ -77,6 +77,21 @@ impl Veil {
         self.add(value.trim().split_once(' ').map_or(value, |(_, credentials)| credentials));
     }
 
+    /// Adds a user and a password as Basic makes one text of them.
+    fn add_pair(&mut self, user: &str, password: &str) {
+        self.add(password);
+        self.add(&BASE64_STANDARD.encode(format!("{user}:{password}")));
+    }
+
+    /// Adds who a URL says one is.
+    fn add_url(&mut self, url: &str) {
+        let Some((_, user, _)) = split_user(url) else { return };
+        self.add(&password_of(url));
+        let (user, password) = user.split_once(':').unwrap_or((user, ""));
+        let [user, password] = [user, password].map(|text| common::query::decode(&text.replace('+', "%2B")));
+        self.add_pair(&user, &password);
+    }
+
     fn add_under(&mut self, name: &str, value: &str) {
         if name.eq_ignore_ascii_case("authorization") || name.eq_ignore_ascii_case("proxy-authorization") {
             self.add_authorization(value);
@@ -93,21 +108,23 @@ impl Veil {
 
     fn add_client(&mut self, client: &HttpClient) {
         if let Some(auth) = &client.basic_auth {
-            self.add_given(auth.password.as_ref());
             if let Some(Given::Inline(password)) = &auth.password {
                 let user = match &auth.username {
                     Some(Given::Inline(user)) => user.0.as_str(),
                     _ => "",
                 };
-                self.add(&BASE64_STANDARD.encode(format!("{user}:{}", password.0)));
+                self.add_pair(user, &password.0);
             }
         }
         self.add_given(client.authorization.as_ref().and_then(|authorization| authorization.credentials.as_ref()));
         if let Some(oauth2) = &client.oauth2 {
-            self.add_given(oauth2.client_secret.as_ref());
+            if let Some(Given::Inline(secret)) = &oauth2.client_secret {
+                self.add_pair(&escaped(&oauth2.client_id), &escaped(&secret.0));
+                self.add(&secret.0);
+            }
             self.add_given(oauth2.client_certificate_key.as_ref());
             oauth2.endpoint_params.iter().for_each(|(name, value)| self.add_under(name, value));
-            self.add(&password_of(&oauth2.token_url));
+            self.add_url(&oauth2.token_url);
             self.add_tls(&oauth2.tls);
             self.add_proxy(&oauth2.proxy);
         }
@@ -125,7 +142,7 @@ impl Veil {
 
     fn add_proxy(&mut self, proxy: &Proxy) {
         if let Some(url) = &proxy.url {
-            self.add(&password_of(&url.0));
+            self.add_url(&url.0);
         }
         proxy.connect_headers.iter().flat_map(|(_, values)| values).for_each(|value| self.add_authorization(&value.0));
     }
