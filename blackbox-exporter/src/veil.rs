@@ -107,14 +107,14 @@ impl Veil {
     }
 
     fn add_client(&mut self, client: &HttpClient) {
-        if let Some(auth) = &client.basic_auth {
-            if let Some(Given::Inline(password)) = &auth.password {
-                let user = match &auth.username {
-                    Some(Given::Inline(user)) => user.0.as_str(),
-                    _ => "",
-                };
-                self.add_pair(user, &password.0);
-            }
+        if let Some(auth) = &client.basic_auth
+            && let Some(Given::Inline(password)) = &auth.password
+        {
+            let user = match &auth.username {
+                Some(Given::Inline(user)) => user.0.as_str(),
+                _ => "",
+            };
+            self.add_pair(user, &password.0);
         }
         self.add_given(client.authorization.as_ref().and_then(|authorization| authorization.credentials.as_ref()));
         if let Some(oauth2) = &client.oauth2 {

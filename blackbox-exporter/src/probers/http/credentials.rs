@@ -66,3 +66,24 @@ pub(super) fn configured(client: &HttpClient) -> Result<Option<HeaderValue>, Fai
 pub(super) fn of_url(url: &Url) -> Result<Option<HeaderValue>, Failure> {
     url.user.as_ref().map(|(user, password)| value(&basic(user, &password.0))).transpose()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_with_secrets() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f");
+        for (bytes, want) in [(&b" text \n"[..], Some("text")), (b"", Some("")), (b"\xff", None)] {
+            std::fs::write(&file, bytes).unwrap();
+            assert_eq!(read_file(&file).ok().as_deref(), want, "{bytes:?}");
+        }
+        // Whoever opens a pipe waits for its other end: what is no regular file is not opened.
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+        for path in [&pipe, folder.path(), &folder.path().join("none")] {
+            assert_eq!(read_file(path).unwrap_err().reason, Reason::Module, "{}", path.display());
+        }
+    }
+}
