@@ -88,6 +88,7 @@ image: release ## build one container image per exporter, with buildah, podman o
 
 golden: ## rewrite the golden pages and the README's tables; read the diff afterwards
 	UPDATE_GOLDEN=1 $(CARGO) test --package node-exporter --package apache-exporter --no-fail-fast --test golden --test readme
+	UPDATE_GOLDEN=1 $(CARGO) test --package blackbox-exporter --no-fail-fast --test readme
 	UPDATE_GOLDEN=1 $(CARGO) test --package logstash-exporter --no-fail-fast --test pages --test readme -- golden readme
 
 clean: ## remove everything built

@@ -1,8 +1,8 @@
 //! Rules about a JSON body, in the Common Expression Language (CEL) as the Go exporter offers it: one variable `body` of any type,
 //! the standard library and the standard macros.
 //!
-//! An expression is parsed ([`parser`]), checked against the signatures of the standard library ([`check`]) and run ([`eval`]); a
-//! body is read by [`json`]. The language is ours from the first letter: the crate there is parses by recursion without bounds,
+//! An expression is parsed (`parser`), checked against the signatures of the standard library (`check`) and run (`eval`); a
+//! body is read by `json`. The language is ours from the first letter: the crate there is parses by recursion without bounds,
 //! so a long expression ends the process, and runs without anything that could stop it.
 //!
 //! Numbers of a body are doubles: they compare with every number, but arithmetic with an int literal fails, as in Go.

@@ -46,6 +46,12 @@ const REGEX: Desc<'static> = Desc::gauge(
 const BYTES: Desc<'static> =
     Desc::gauge("probe_failed_due_to_bytes", "Whether the probe failed because other bytes came than expected.", &[]);
 
+/// The families of TLS that it has.
+pub const TLS: tls::With = tls::With { last_chain: true, cipher: false };
+
+/// The families of a dialogue.
+pub const FAMILIES: &[Desc<'static>] = &[REGEX, BYTES, labels::FAMILY];
+
 /// Most characters of a line that are logged.
 const MOST_LOGGED: usize = 256;
 
@@ -83,7 +89,7 @@ struct Facts {
 
 impl Facts {
     fn write(&self, page: &mut Page) {
-        self.tls.write(page, tls::With { last_chain: true, cipher: false });
+        self.tls.write(page, TLS);
         if self.connected {
             page.sample::<&str>(&REGEX, &[], f64::from(u8::from(self.regex)));
             page.sample::<&str>(&BYTES, &[], f64::from(u8::from(self.bytes)));

@@ -37,6 +37,9 @@ const SUCCESS: Desc<'static> = Desc::gauge("probe_success", "Whether the probe p
 const DURATION: Desc<'static> = Desc::gauge("probe_duration_seconds", "Time the whole probe took.", &[]);
 const TIMEOUT: Desc<'static> = Desc::gauge("probe_timeout_seconds", "Time the probe was allowed to take.", &[]);
 
+/// The families that every probe has.
+pub const FAMILIES: &[Desc<'static>] = &[SUCCESS, DURATION, TIMEOUT, crate::reason::FAILURE];
+
 /// Where a probe that nobody bounded ends all the same.
 const MOST_SECONDS: f64 = 86_400.0;
 

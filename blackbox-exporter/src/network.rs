@@ -94,6 +94,9 @@ const FAILED: Desc<'static> = Desc::counter(
     "Connections that HTTP probes could not open, by reason.",
     &["dialer_name", "reason"],
 );
+
+/// What the program says about connections of HTTP probes, on its own page.
+pub const FAMILIES: &[Desc<'static>] = &[ATTEMPTED, ESTABLISHED, CLOSED, FAILED];
 const DIALER: &str = "http_probe";
 
 impl Dialed {

@@ -120,7 +120,8 @@ fn what_is_no_answer() {
 #[test]
 fn answers_that_are_odd_and_count() {
     let blackbox = exporter(&[("a", "")]);
-    let odd: [fn(&[u8]) -> Vec<u8>; 4] = [
+    type Reply = fn(&[u8]) -> Vec<u8>;
+    let odd: [Reply; 4] = [
         |query| Answer { flags: 0x0180, ..Answer::of(vec![a([127, 0, 0, 1])]) }.to(query),
         |query| [&query[..2], b"\x81\x80\0\x01\0\0\0\0\0\0\x05other\0\0\x01\0\x01"].concat(),
         |query| [&query[..2], b"\x81\x80\0\0\0\0\0\0\0\0"].concat(),

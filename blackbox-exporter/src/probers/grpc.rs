@@ -48,6 +48,12 @@ const SERVING: Desc<'static> = Desc::gauge(
     &["serving_status"],
 );
 
+/// The families of TLS that it has.
+pub(super) const TLS: tls::With = tls::With { last_chain: false, cipher: false };
+
+/// The families of this prober alone.
+pub(super) const FAMILIES: &[Desc<'static>] = &[DURATION, SSL, STATUS, SERVING];
+
 /// Statuses of an RPC that this side concludes, by the names of gRPC.
 const DEADLINE_EXCEEDED: u32 = 4;
 const INTERNAL: u32 = 13;
@@ -90,7 +96,7 @@ impl Facts {
         page.sample::<&str>(&SSL, &[], f64::from(u8::from(self.serving.is_some() && self.over_tls)));
         page.sample::<&str>(&STATUS, &[], f64::from(self.code));
         if self.serving.is_some() || self.shaking_hands {
-            self.tls.write(page, tls::With { last_chain: false, cipher: false });
+            self.tls.write(page, TLS);
         }
     }
 }

@@ -35,6 +35,7 @@ use std::time::Instant;
 use self::checks::BodyRules;
 use self::exchange::{Body, Head};
 use self::facts::Facts;
+pub(super) use self::facts::{FAMILIES, TLS};
 use self::journey::{End, Journey};
 use self::request::Template;
 use self::target::Url;

@@ -57,6 +57,9 @@ const FAILED: Desc<'static> =
 const DURATION: Desc<'static> =
     Desc::gauge("probe_websocket_duration_seconds", "Time that a phase of the probe took.", &["phase"]);
 
+/// The families of this prober alone.
+pub(super) const FAMILIES: &[Desc<'static>] = &[STATUS, UPGRADED, FAILED, DURATION];
+
 /// Bytes of a message and of each of its frames.
 const MOST_MESSAGE: usize = 1 << 20;
 /// Bytes of a buffer for frames; larger messages make it grow.
