@@ -56,7 +56,7 @@ const MODULES: &str = r#"modules:
     prober: http
     timeout: 1s
     http:
-      oauth2: {client_id: i, client_secret: '@clientsecret@', token_url: 'http://u:@tokenurl@@$PEER/refuse', endpoint_params: {api_key: '@param@'}}
+      oauth2: {client_id: i, client_secret: '@clientsecret@', token_url: 'http://u:@tokenurl@@$PEER/refuse?api_key=@tokenquery@', endpoint_params: {api_key: '@param@'}}
   token_given:
     prober: http
     timeout: 1s
@@ -173,7 +173,7 @@ fn hear(stream: &mut (impl Read + ?Sized), heard: &mut Vec<u8>) -> bool {
 fn answer(heard: &str) -> String {
     let echo: String = heard.replace("\r\n", "|");
     let path = heard.split(' ').nth(1).unwrap_or_default();
-    let path = path.rsplit('/').next().unwrap_or_default();
+    let path = path.split('?').next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
     let with = |head: &str, body: &str| format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     match path {
         _ if heard.starts_with("CONNECT") => with(&format!("407 {echo}\r\nX-Echo: {echo}"), &echo),

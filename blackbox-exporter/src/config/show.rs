@@ -11,7 +11,7 @@ mod tree;
 
 use super::scalar::{show_duration, show_size};
 use super::tls::version_word;
-use super::url::without_password;
+use super::url::without_secrets;
 use super::{
     Authorization, BasicAuth, Dns, Given, Grpc, HeaderRule, HeaderValues, Http, HttpClient, Icmp, IpSelection, Module,
     OAuth2, Proxy, QueryResponse, RecordRules, Settings, Tcp, Tls, Unix, WebSocket,
@@ -124,7 +124,7 @@ fn tls(tls: &Tls) -> Fields {
 
 fn proxy(out: &mut Fields, proxy: &Proxy) {
     if let Some(url) = &proxy.url {
-        out.always("proxy_url", Value::Text(without_password(&url.0)));
+        out.always("proxy_url", Value::Text(without_secrets(&url.0)));
     }
     out.text("no_proxy", &proxy.no_proxy);
     out.flag("proxy_from_environment", proxy.from_environment);
@@ -161,7 +161,7 @@ fn oauth2(oauth2: &OAuth2) -> Fields {
     let claims = claims.map(|(name, value)| (name.clone(), if is_credential(name) { secret() } else { json(value) }));
     out.fields("claims", Fields(claims.collect()).sorted());
     out.texts("scopes", &oauth2.scopes);
-    out.text("token_url", &without_password(&oauth2.token_url));
+    out.text("token_url", &without_secrets(&oauth2.token_url));
     out.fields("endpoint_params", named(&oauth2.endpoint_params));
     out.fields("tls_config", tls(&oauth2.tls));
     proxy(&mut out, &oauth2.proxy);
