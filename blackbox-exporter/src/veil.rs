@@ -4,7 +4,7 @@
 //!   of a status. So every field of a probe's log and the reason of its failure pass through here.
 //! * Secrets of a module are those that `/config` hides, as they stand in the file, as they are escaped in a URL or a quoted
 //!   text, and as Basic makes them; what is read from files or got from token servers is added by whoever has it.
-//! * Texts of fewer than [`LEAST_BYTES`] bytes are left: they would be found within other words. So are words of a protocol
+//! * Texts of fewer than six bytes are left: they would be found within other words. So are words of a protocol
 //!   among what a dialogue sends, such as `STARTTLS`.
 
 use std::borrow::Cow;
