@@ -92,7 +92,7 @@ async fn work(
     facts.sent = true;
     let template = Template { method, headers: request::headers(http)?, body };
     for value in template.headers.values().filter(|value| value.is_sensitive()) {
-        value.to_str().into_iter().for_each(|text| log.veil().add(text));
+        log.veil().add(&String::from_utf8_lossy(value.as_bytes()));
     }
     let End { mut head, mut body, refused } = journey.travel(template, log, facts).await?;
     judge(http, deadline, place, &mut head, &mut body, refused, facts).await

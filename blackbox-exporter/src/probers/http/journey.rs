@@ -129,8 +129,8 @@ impl<'a> Journey<'a> {
                 }
                 authorization = configured.clone();
             }
-            if let Some(Ok(text)) = authorization.as_ref().map(HeaderValue::to_str) {
-                log.veil().add_authorization(text);
+            if let Some(value) = &authorization {
+                log.veil().add_authorization(&String::from_utf8_lossy(value.as_bytes()));
             }
             set(&mut template, header::AUTHORIZATION, authorization);
             let cookie = self.cookies(own_cookie.as_ref().filter(|_| !self.strayed));
