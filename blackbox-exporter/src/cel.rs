@@ -13,6 +13,7 @@
 //! - `double()` reads no hexadecimal numbers;
 //! - an expression that the body brings to `matches()` has 1000 bytes at most, and one run builds 64 MB of values at most;
 //! - an expression is nested 100 levels deep at most, counting every operator but `&&` and `||`, where Go takes some 200;
+//! - the values of a body have 64 MB at most;
 //! - a body is nested 500 levels deep at most, where Go takes 10,000.
 
 mod check;
@@ -41,6 +42,9 @@ pub struct Program {
     root: Arc<check::Node>,
 }
 
+/// Bytes that the values of a body have at most.
+pub const MOST_DOCUMENT_BYTES: usize = 64 << 20;
+
 /// A body that was read as JSON.
 #[derive(Debug)]
 pub struct Document {
@@ -53,7 +57,7 @@ impl Document {
     /// # Errors
     /// What is wrong, in one sentence.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
-        Ok(Self { value: json::parse(body)? })
+        Ok(Self { value: json::parse(body, MOST_DOCUMENT_BYTES)? })
     }
 }
 

@@ -29,6 +29,7 @@ use crate::regexp::Regexp;
 
 pub(crate) use file::feed;
 pub use file::parse;
+pub(crate) use show::is_credential;
 pub use show::{Indent, show_module, show_settings};
 
 /// A whole file.

@@ -27,6 +27,7 @@ use std::task::Poll;
 
 use common::exposition::{Desc, Page};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::task::coop::consume_budget;
 use tracing::Level;
 
 use self::incoming::{Incoming, Trouble};
@@ -205,9 +206,13 @@ impl Talk<'_, '_> {
                     return Err(unmatched(lines));
                 };
                 lines += 1;
+                // Lines that are here already are no reason to keep the others waiting.
+                consume_budget().await;
                 let captures = expect.captures(line);
                 if self.log.keeps(Level::DEBUG) {
-                    let shown: String = String::from_utf8_lossy(line).chars().take(MOST_LOGGED).collect();
+                    // What is secret must be found before it is cut.
+                    let shown: String =
+                        self.log.shown(&String::from_utf8_lossy(line)).chars().take(MOST_LOGGED).collect();
                     self.log.debug("Read a line", &[("line", &shown), ("matches", &captures.is_some())]);
                 }
                 if let Some(captures) = captures {

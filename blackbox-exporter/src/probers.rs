@@ -1,12 +1,12 @@
 //! The table of probers: a row per value of `prober`.
 
 pub(crate) mod dns;
-mod grpc;
-mod http;
+pub(crate) mod grpc;
+pub(crate) mod http;
 pub mod icmp;
 mod tcp;
 mod unix;
-mod websocket;
+pub(crate) mod websocket;
 
 use std::pin::Pin;
 

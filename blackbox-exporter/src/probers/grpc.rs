@@ -63,8 +63,8 @@ const UNAVAILABLE: u32 = 14;
 const SERVING_STATUSES: [&str; 4] = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"];
 const IS_SERVING: i32 = 1;
 
-/// Most characters of a message of the server that are shown.
-const MOST_SHOWN: usize = 256;
+/// Most characters of a message of the server that are taken; whoever shows it shows less, without what is secret.
+const MOST_TAKEN: usize = 4 << 10;
 
 const USER_AGENT: &str = concat!("Blackbox-Exporter/", env!("CARGO_PKG_VERSION"));
 
@@ -192,7 +192,14 @@ fn not_serving(status: &str) -> Failure {
 }
 
 fn refused(refused: &Refused) -> Failure {
-    let message: String = refused.status.message().chars().take(MOST_SHOWN).collect();
+    let message: String = refused.status.message().chars().take(MOST_TAKEN).collect();
     let what = format!("status of the RPC: expected 0 (OK), found {}: {message:?}", refused.code);
     Failure::new(Phase::Request, Reason::GrpcStatus, what)
+}
+
+/// For the table of parsers: a target.
+pub(crate) fn feed(bytes: &[u8]) {
+    if let Ok(target) = Target::parse(&String::from_utf8_lossy(bytes)) {
+        drop(origin("http", &Target::bracketed(&target.host)));
+    }
 }

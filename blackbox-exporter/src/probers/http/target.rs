@@ -34,6 +34,9 @@ pub(super) enum Astray {
     Scheme,
 }
 
+/// Bytes of a `Location` that is followed.
+const MOST_LOCATION_BYTES: usize = 64 << 10;
+
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}{}", self.scheme(), self.authority(), self.path)
@@ -86,6 +89,10 @@ impl Url {
     /// # Errors
     /// It leads nowhere.
     pub(super) fn join(&self, location: &str) -> Result<(Self, bool), Astray> {
+        // A peer may send megabytes, which no request line can hold.
+        if location.len() > MOST_LOCATION_BYTES {
+            return Err(Astray::Broken("expected a URL of at most 64 KiB"));
+        }
         let location = location.split('#').next().unwrap_or_default();
         let relative = |path: String| -> Result<(Self, bool), Astray> {
             let path = request_path(&without_dots(&path)).map_err(Astray::Broken)?;
@@ -114,6 +121,12 @@ impl Url {
                 relative(format!("{folder}{location}"))
             }
         }
+    }
+
+    /// As it is displayed, without what the query says.
+    pub(super) fn without_query(&self) -> String {
+        let (path, mark) = self.path.split_once('?').map_or((self.path.as_str(), ""), |(path, _)| (path, "?…"));
+        format!("{}://{}{path}{mark}", self.scheme(), self.authority())
     }
 
     /// `http` or `https`.
@@ -364,7 +377,8 @@ mod tests {
         assert_eq!(base.join("/x").unwrap().0.user, base.user);
         assert_eq!(base.join("http://h:81/x").unwrap().0.user, None);
         assert_eq!(base.join("ftp://o/"), Err(Astray::Scheme));
-        for broken in ["http://[::1", "1a:b", "/%x", "http:o"] {
+        let long = "x".repeat(MOST_LOCATION_BYTES + 1);
+        for broken in ["http://[::1", "1a:b", "/%x", "http:o", long.as_str()] {
             assert!(matches!(base.join(broken), Err(Astray::Broken(_))), "{broken}");
         }
     }
