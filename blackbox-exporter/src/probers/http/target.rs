@@ -195,12 +195,18 @@ fn host_and_port(text: &str) -> Result<(String, Option<String>), &'static str> {
             let (host, port) = rest.split_once(']').ok_or("expected a closing bracket behind the IPv6 address")?;
             let host = match host.split_once("%25") {
                 Some((ip, zone)) => format!("{ip}%{}", unescape(zone)?),
+                None if host.contains('%') => return Err("expected %25 before the zone of an address"),
                 None => host.to_owned(),
             };
             (host, port)
         }
         None => {
-            let (host, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+            let (host, port) = text.split_at(text.rfind(':').unwrap_or(text.len()));
+            // ASCII has no need of escapes, and no host a way to hide behind them.
+            let hides = |rest: &str| rest.starts_with(|c: char| c < '8') && !rest.starts_with("25");
+            if host.split('%').skip(1).any(hides) {
+                return Err("expected a host without escaped letters");
+            }
             (unescape(host)?, port)
         }
     };
@@ -210,7 +216,7 @@ fn host_and_port(text: &str) -> Result<(String, Option<String>), &'static str> {
         None if port.is_empty() => None,
         _ => return Err("expected a number as port"),
     };
-    let fine = |c: char| c.is_alphanumeric() || "-._~!$&'()*+,;=:%".contains(c);
+    let fine = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:%".contains(c);
     if !host.chars().all(fine) {
         return Err("expected a host without blanks and other such characters");
     }
@@ -315,6 +321,9 @@ mod tests {
         check("h:abc", "expected a number as port");
         check("a b", "expected a host without blanks and other such characters");
         check("http://[::1", "expected a closing bracket behind the IPv6 address");
+        check("http://[fe80::1%eth0]/", "expected %25 before the zone of an address");
+        check("http://app%2etest/", "expected a host without escaped letters");
+        check("::1", "http : 1 /");
         check("h/%zz", "expected two hexadecimal digits behind each % of the URL");
         check("h/%", "expected two hexadecimal digits behind each % of the URL");
         check("h/\n", "expected a URL without control characters");
