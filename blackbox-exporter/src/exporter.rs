@@ -291,7 +291,7 @@ impl<'e> Attempt<'e> {
 
     /// Finishes the page and the log and keeps both; nothing when that was done before.
     fn end(&mut self, failure: Option<Failure>) -> Option<Arc<Record>> {
-        let Run { target, mut page, mut log, .. } = self.run.take()?;
+        let Run { target, hostname, mut page, mut log, .. } = self.run.take()?;
         let took = self.started.elapsed();
         self.exporter.counted.running.dec();
         page.sample::<&str>(&SUCCESS, &[], if failure.is_none() { 1.0 } else { 0.0 });
@@ -325,6 +325,7 @@ impl<'e> Attempt<'e> {
             at: SystemTime::now(),
             module: Arc::clone(&self.module),
             target,
+            hostname,
             took,
             failure,
             log: log.into_lines(),

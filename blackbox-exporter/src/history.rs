@@ -21,6 +21,8 @@ pub struct Record {
     pub module: Arc<Module>,
     /// What was probed.
     pub target: String,
+    /// The name that the request gave it.
+    pub hostname: Option<String>,
     /// How long it took.
     pub took: Duration,
     /// Why it failed; `None` when it did not.
@@ -38,7 +40,7 @@ impl Record {
             "Logs for the probe:\n{}\n\n\nMetrics that would have been returned:\n{}\n\n\nModule configuration:\n{}",
             self.log,
             self.page,
-            self.module.shown()
+            self.module.shown_with(self.hostname.as_deref())
         )
     }
 }
@@ -117,6 +119,7 @@ mod tests {
             at: SystemTime::UNIX_EPOCH,
             module: Arc::new(Module::new("m", config::Module::default())),
             target: target.to_owned(),
+            hostname: None,
             took: Duration::ZERO,
             failure: failed.then(|| Failure::new(Phase::Check, Reason::Status, "503")),
             log: String::new(),

@@ -59,7 +59,9 @@ fn number(text: &str) -> Option<f64> {
     }
     let Some(hex) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) else {
         // "nan" has no sign there, which makes no difference to what comes of it.
-        return digits.parse::<f64>().ok().map(|number| sign * number);
+        let number = digits.parse::<f64>().ok()?;
+        // Too large is not the same as without end.
+        return (number.is_finite() || !digits.starts_with(|c: char| c.is_ascii_digit())).then_some(sign * number);
     };
     let (mantissa, exponent) = hex.split_once(['p', 'P'])?;
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -128,7 +130,7 @@ mod tests {
         ] {
             assert_eq!(time_limit(header, offset, module), Ok(want), "{header:?} {offset} {module}");
         }
-        for bad in ["abc", "5s", "--5", "0x1", "0xp1", "0x1p", "1_0"] {
+        for bad in ["abc", "5s", "--5", "0x1", "0xp1", "0x1p", "1_0", "1e400"] {
             assert!(time_limit(Some(bad), 0.5, 0.0).is_err(), "{bad}");
         }
     }

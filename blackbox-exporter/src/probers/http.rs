@@ -70,7 +70,13 @@ async fn measure(module: &Module, run: &mut Run, facts: &mut Facts) -> Result<()
     progress.enter(Phase::Setup);
     let Run { log, network, hostname, .. } = run;
     let place = journey::Place { network, progress: &progress, hostname: hostname.as_deref() };
-    within(deadline, Arc::clone(&progress), work(module, place, log, url, address, facts, deadline.into_std())).await
+    let work = work(module, place, log, url, address, facts, deadline.into_std());
+    let outcome = within(deadline, Arc::clone(&progress), work).await;
+    if outcome.as_ref().is_err_and(|failure| failure.reason == Reason::Deadline) {
+        // The request that there was no time for was about to be sent all the same.
+        facts.sent = true;
+    }
+    outcome
 }
 
 async fn work(

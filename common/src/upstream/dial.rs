@@ -62,7 +62,8 @@ pub async fn resolve_families(host: &str, families: Families) -> Result<Vec<IpAd
 
 /// What is known without asking anybody.
 fn known(host: &str) -> Vec<IpAddr> {
-    let known = hosts::addresses(host);
+    // A name that ends with a dot is written without one there.
+    let known = hosts::addresses(host.strip_suffix('.').unwrap_or(host));
     if !known.is_empty() {
         return known;
     }

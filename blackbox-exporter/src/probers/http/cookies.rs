@@ -26,6 +26,7 @@ pub(super) struct Jar {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Cookie {
     name: String,
+    /// As it is sent: in quotes where it came in quotes, or cannot do without.
     value: String,
     domain: String,
     /// Whether sub-domains get it as well.
@@ -101,9 +102,15 @@ fn parse(text: &str, host: &str, request_path: &str, now: i64) -> Option<Cookie>
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_graphic() && !b"\"(),/:<=>?@[\\]{}".contains(&b)) {
         return None;
     }
+    let bare = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+    let is_quoted = bare.is_some() || value.contains([' ', ',']);
+    let value = bare.unwrap_or(value);
+    if !value.bytes().all(|b| (b' '..=b'~').contains(&b) && !b"\";\\".contains(&b)) {
+        return None;
+    }
     let mut cookie = Cookie {
         name: name.to_owned(),
-        value: value.to_owned(),
+        value: if is_quoted { format!("\"{value}\"") } else { value.to_owned() },
         domain: host.to_owned(),
         whole_domain: false,
         path: default_path(request_path),
@@ -203,6 +210,13 @@ mod tests {
         check(&["a=1; secure"], "http://127.0.0.1/", "http://127.0.0.1/", Some("a=1"));
         check(&["a=1", "a=2"], "http://h/", "http://h/", Some("a=2"));
         check(&["", "=x", "a b=c", ";", "q"], "http://h/", "http://h/", None);
+        check(
+            &["a=\"x\"", "b=x y", "c=x,y", "d="],
+            "http://h/",
+            "http://h/",
+            Some("a=\"x\"; b=\"x y\"; c=\"x,y\"; d="),
+        );
+        check(&["a=\"x", "b=x\\y", "c=x\"y", "d=\""], "http://h/", "http://h/", None);
     }
 
     #[test]

@@ -16,36 +16,55 @@ use crate::reason::{Failure, Phase, Reason};
 /// Bytes of a file with a secret.
 const MOST_FILE_BYTES: u64 = 1 << 20;
 
-/// The text of a small file, white space around it left out.
-pub(super) fn read_file(path: &Path) -> Result<String, Failure> {
+/// The bytes of a small file, white space around them left out. A secret need not be UTF-8.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     let failed = |e: &dyn std::fmt::Display| {
         Failure::new(Phase::Setup, Reason::Module, format!("{}: expected a readable text file: {e}", path.display()))
     };
     // What is no regular file could make everybody wait.
     let bytes = read_bounded(path, MOST_FILE_BYTES).map_err(|e| failed(&e))?;
-    let text = String::from_utf8(bytes).map_err(|_| failed(&"it is not UTF-8"))?;
-    Ok(text.trim().to_owned())
+    Ok(bytes.trim_ascii().to_owned())
 }
 
-/// The text of something that is given in one of several ways; nothing is an empty text.
-pub(super) fn text(given: Option<&Given>) -> Result<String, Failure> {
+/// The bytes of something that is given in one of several ways; nothing is none.
+pub(super) fn bytes(given: Option<&Given>) -> Result<Vec<u8>, Failure> {
     match given {
-        None => Ok(String::new()),
-        Some(Given::Inline(secret)) => Ok(secret.0.clone()),
+        None => Ok(Vec::new()),
+        Some(Given::Inline(secret)) => Ok(secret.0.clone().into_bytes()),
         Some(Given::File(path)) => read_file(path),
-        Some(Given::Ref(name)) => {
-            Err(Failure::module(format!("expected a secret named {name:?}, found no store of secrets")))
-        }
+        Some(Given::Ref(name)) => Err(no_store(name)),
     }
 }
 
-fn basic(user: &str, password: &str) -> String {
-    format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")))
+/// As [`bytes`], where only text can be used.
+pub(super) fn text(given: Option<&Given>) -> Result<String, Failure> {
+    String::from_utf8(bytes(given)?).map_err(|_| Failure::module("credentials: expected a file of UTF-8 text"))
+}
+
+fn no_store(name: &str) -> Failure {
+    Failure::module(format!("expected a secret named {name:?}, found no store of secrets"))
+}
+
+/// Whether all that a module names can be had at all: no request is made for one that cannot.
+pub(super) fn check(client: &HttpClient) -> Result<(), Failure> {
+    let basic = client.basic_auth.iter().flat_map(|auth| [&auth.username, &auth.password]);
+    let bearer = client.authorization.iter().map(|auth| &auth.credentials);
+    let token = client.oauth2.iter().flat_map(|auth| [&auth.client_secret, &auth.client_certificate_key]);
+    for given in basic.chain(bearer).chain(token).flatten() {
+        if let Given::Ref(name) = given {
+            return Err(no_store(name));
+        }
+    }
+    Ok(())
+}
+
+fn basic(user: &[u8], password: &[u8]) -> Vec<u8> {
+    format!("Basic {}", BASE64_STANDARD.encode([user, b":", password].concat())).into_bytes()
 }
 
 /// An `Authorization`, hidden from whoever prints it.
-pub(super) fn value(text: &str) -> Result<HeaderValue, Failure> {
-    let mut value = HeaderValue::from_bytes(text.trim().as_bytes())
+pub(super) fn value(text: &[u8]) -> Result<HeaderValue, Failure> {
+    let mut value = HeaderValue::from_bytes(text.trim_ascii())
         .map_err(|_| Failure::module("credentials: expected text that a header can hold"))?;
     value.set_sensitive(true);
     Ok(value)
@@ -54,17 +73,17 @@ pub(super) fn value(text: &str) -> Result<HeaderValue, Failure> {
 /// The `Authorization` of `basic_auth` or `authorization`.
 pub(super) fn configured(client: &HttpClient) -> Result<Option<HeaderValue>, Failure> {
     if let Some(auth) = &client.basic_auth {
-        return value(&basic(&text(auth.username.as_ref())?, &text(auth.password.as_ref())?)).map(Some);
+        return value(&basic(&bytes(auth.username.as_ref())?, &bytes(auth.password.as_ref())?)).map(Some);
     }
     if let Some(auth) = &client.authorization {
-        return value(&format!("{} {}", auth.kind, text(auth.credentials.as_ref())?)).map(Some);
+        return value(&[auth.kind.as_bytes(), b" ", &bytes(auth.credentials.as_ref())?].concat()).map(Some);
     }
     Ok(None)
 }
 
 /// The `Authorization` of a URL's user.
 pub(super) fn of_url(url: &Url) -> Result<Option<HeaderValue>, Failure> {
-    url.user.as_ref().map(|(user, password)| value(&basic(user, &password.0))).transpose()
+    url.user.as_ref().map(|(user, password)| value(&basic(user.as_bytes(), password.0.as_bytes()))).transpose()
 }
 
 #[cfg(test)]
@@ -75,9 +94,9 @@ mod tests {
     fn files_with_secrets() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("f");
-        for (bytes, want) in [(&b" text \n"[..], Some("text")), (b"", Some("")), (b"\xff", None)] {
+        for (bytes, want) in [(&b" text \n"[..], &b"text"[..]), (b"", b""), (b"\xff\n", b"\xff")] {
             std::fs::write(&file, bytes).unwrap();
-            assert_eq!(read_file(&file).ok().as_deref(), want, "{bytes:?}");
+            assert_eq!(read_file(&file).unwrap(), want, "{bytes:?}");
         }
         // Whoever opens a pipe waits for its other end: what is no regular file is not opened.
         for path in [Path::new("/dev/null"), folder.path(), &folder.path().join("none")] {

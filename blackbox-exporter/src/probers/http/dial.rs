@@ -47,6 +47,8 @@ pub(super) struct Opened {
     pub(super) http2: bool,
     /// The HTTP proxy that the request itself goes to.
     pub(super) through: Option<Proxy>,
+    /// Whether whoever takes the request takes it over TLS.
+    pub(super) tls: bool,
 }
 
 impl Way<'_> {
@@ -77,14 +79,17 @@ impl Way<'_> {
             self.progress.enter(Phase::Proxy);
             let name = Some(self.tls.server_name.as_str()).filter(|name| !name.is_empty()).unwrap_or(&proxy.url.host);
             let client = self.kept.1.client(self.tls, &[])?;
-            let facts = tls::Facts::default();
-            stream = Box::new(Box::pin(client.connect(stream, name, &facts)).await.map_err(|e| in_proxy(&e))?);
+            // Its certificates are those of the probe where there are no others.
+            let own = tls::Facts::default();
+            let facts = if to.url.tls { &own } else { facts };
+            stream = Box::new(Box::pin(client.connect(stream, name, facts)).await.map_err(|e| in_proxy(&e))?);
         }
         self.progress.enter(Phase::Proxy);
         match proxy.kind {
             Kind::Http if !to.url.tls => {
                 trip.ready = Some(Instant::now());
-                return Ok(Opened { stream, http2: false, through: Some(proxy) });
+                let tls = proxy.url.tls;
+                return Ok(Opened { stream, http2: false, through: Some(proxy), tls });
             }
             Kind::Http => {
                 Box::pin(tunnel::connect(&mut stream, &proxy, &host, port, &self.proxy.connect_headers)).await?;
@@ -137,7 +142,7 @@ impl Way<'_> {
         trip: &mut Trip,
         facts: &tls::Facts,
     ) -> Result<Opened, Failure> {
-        let mut opened = Opened { stream, http2: false, through: None };
+        let mut opened = Opened { stream, http2: false, through: None, tls: to.url.tls };
         if to.url.tls {
             self.progress.enter(Phase::Tls);
             let client = self.kept.0.client(self.tls, self.alpn)?;

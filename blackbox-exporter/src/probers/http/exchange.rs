@@ -320,7 +320,7 @@ mod tests {
             });
             server::Builder::new(Tasks::default()).serve_connection(TokioIo::new(theirs), service).await
         });
-        let opened = Opened { stream: Box::new(ours), http2: true, through: None };
+        let opened = Opened { stream: Box::new(ours), http2: true, through: None, tls: true };
         let url = Url::of_target("https://h/x?y", false).unwrap();
         let (first, progress) = (FirstByte::default(), Progress::default());
         let template = template(Method::POST, "abc");
@@ -347,7 +347,7 @@ mod tests {
             let (ours, mut theirs) = tokio::io::duplex(64 << 10);
             tokio::io::AsyncWriteExt::write_all(&mut theirs, bytes).await.unwrap();
             tokio::io::AsyncWriteExt::shutdown(&mut theirs).await.unwrap();
-            let opened = Opened { stream: Box::new(ours), http2: false, through: None };
+            let opened = Opened { stream: Box::new(ours), http2: false, through: None, tls: false };
             let url = Url::of_target("http://h/", false).unwrap();
             let (first, progress) = (FirstByte::default(), Progress::default());
             let template = template(Method::GET, "");

@@ -79,6 +79,9 @@ impl<'a> Journey<'a> {
         if client.tls != config::Tls::default() {
             module.tls.client(&client.tls, alpn)?;
         }
+        if !http.enable_http3 {
+            credentials::check(client)?;
+        }
         let host = place.hostname.or_else(|| request::host_override(&http.headers)).filter(|host| !host.is_empty());
         let server_name = Some(client.tls.server_name.as_str()).filter(|name| !name.is_empty());
         let way = Way {
@@ -115,20 +118,31 @@ impl<'a> Journey<'a> {
         let own_authorization = template.headers.get(header::AUTHORIZATION).cloned();
         // As with the Go exporter, HTTP/3 has no part in the settings of the other versions.
         let oauth2 = self.http.client.oauth2.as_ref().filter(|_| !self.http.enable_http3);
-        let mut configured = if self.http.enable_http3 { None } else { credentials::configured(&self.http.client)? };
+        let mut configured = None;
+        // As the Go exporter has it, what cannot be repeated cannot be left out of a later request either.
+        let repeatable = template.body.is_repeatable();
         loop {
             let own = own_authorization.clone().filter(|_| !self.strayed);
-            let mut authorization = own.or(credentials::of_url(&self.url)?);
-            if authorization.is_none() && !self.strayed {
-                if let (None, Some(oauth2)) = (&configured, oauth2) {
-                    let user_agent = template.headers.get(header::USER_AGENT);
-                    let Way { network, progress, .. } = self.way;
-                    let token = oauth2::authorization(self.module, oauth2, network, progress, user_agent);
-                    // What few probes do has its room where it is done.
-                    configured = Some(Box::pin(token).await?);
-                }
-                authorization = configured.clone();
+            let mut authorization = match own.filter(|own| !own.is_empty()) {
+                None => credentials::of_url(&self.url)?,
+                own => own,
+            };
+            // A token goes before all else, other credentials are for requests that have none.
+            if !self.strayed && (oauth2.is_some() || authorization.is_none()) {
+                configured = match (configured, oauth2) {
+                    (None, Some(oauth2)) => {
+                        let user_agent = template.headers.get(header::USER_AGENT);
+                        let Way { network, progress, .. } = self.way;
+                        let token = oauth2::authorization(self.module, oauth2, network, progress, user_agent);
+                        // What few probes do has its room where it is done.
+                        Some(Box::pin(token).await?)
+                    }
+                    (None, None) if !self.http.enable_http3 => credentials::configured(&self.http.client)?,
+                    (known, _) => known,
+                };
+                authorization = configured.clone().or(authorization);
             }
+            let authorization = authorization.or(own_authorization.clone().filter(|_| !self.strayed));
             if let Some(value) = &authorization {
                 log.veil().add_authorization(&String::from_utf8_lossy(value.as_bytes()));
             }
@@ -137,7 +151,7 @@ impl<'a> Journey<'a> {
             set(&mut template, header::COOKIE, cookie);
             let (head, body) = self.round_trip(&template, facts).await?;
             self.jar.store(&head.headers, &self.url, &self.origin.cookie_host(&self.url));
-            let Some(location) = redirects::location(&head, &template) else {
+            let Some(location) = redirects::location(&head, repeatable) else {
                 return Ok(End { head, body, refused: false });
             };
             let joined = self.url.join(&location);
@@ -185,15 +199,16 @@ impl<'a> Journey<'a> {
             return Err(Failure::new(Phase::Setup, Reason::Internal, "round trip: it was lost"));
         };
         let host = self.host.clone().unwrap_or_else(|| self.url.authority());
-        let (head, body) = if self.http.enable_http3 {
-            Box::pin(self.over_quic(template, &host, trip, &seen_of_tls)).await?
+        let (tls, (head, body)) = if self.http.enable_http3 {
+            (true, Box::pin(self.over_quic(template, &host, trip, &seen_of_tls)).await?)
         } else {
             let server_name = if self.origin.is(&self.url) { &self.server_name } else { &self.url.host };
             let to = To { url: &self.url, address: self.origin.address_of(&self.url), server_name };
             let opened = self.way.open(to, trip, &seen_of_tls).await?;
-            exchange::exchange(opened, template, &self.url, &host, &trip.first, self.way.progress).await?
+            let tls = opened.tls;
+            (tls, exchange::exchange(opened, template, &self.url, &host, &trip.first, self.way.progress).await?)
         };
-        facts.seen = seen(&head, self.url.tls);
+        facts.seen = seen(&head, tls);
         Ok((head, body))
     }
 

@@ -1,8 +1,10 @@
 //! An access token for one probe (RFC 6749, section 4.4), or one for a signed assertion (RFC 7523).
 //!
 //! * Asked for once per probe; the client says who it is in a header first, and in the form when that is refused.
+//! * It goes before any other `Authorization` a module or a target has.
 //! * No message shows anything of the answer.
-//! * Differs from the Go exporter: the deadline holds here as well, and a redirect is an answer without a token.
+//! * Differs from the Go exporter: the deadline holds here as well, and a redirect is an answer without a token;
+//!   an answer need not be compressed.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -72,7 +74,7 @@ pub(super) async fn authorization(
     }
     let secret = credentials::text(oauth2.client_secret.as_ref())?;
     let pair = format!("{}:{}", encoded(&oauth2.client_id), encoded(&secret));
-    let basic = credentials::value(&format!("Basic {}", BASE64_STANDARD.encode(pair)))?;
+    let basic = credentials::value(format!("Basic {}", BASE64_STANDARD.encode(pair)).as_bytes())?;
     headers.insert(header::AUTHORIZATION, basic);
     if let Some(token) = ask(&way, oauth2, &url, &headers, &form).await? {
         return Ok(token);
@@ -131,7 +133,7 @@ async fn ask(
     let kept = body::read(&mut body, plan, &mut 0).await.map_err(|unread| failed(&unread.failure))?;
     let kind = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let Some((kind, token)) = parse(kind, &kept.bytes) else { return Ok(None) };
-    credentials::value(&format!("{kind} {token}")).map(Some)
+    credentials::value(format!("{kind} {token}").as_bytes()).map(Some)
 }
 
 /// Kind and token of an answer; `None` when there is no token in it.
@@ -147,6 +149,9 @@ fn parse(content_type: &str, bytes: &[u8]) -> Option<(String, String)> {
     } else {
         let document: Value = serde_json::from_slice(bytes).ok()?;
         let field = |key: &str| document.get(key).and_then(Value::as_str).map(str::to_owned);
+        if field("error").is_some_and(|error| !error.is_empty()) {
+            return None;
+        }
         (field("token_type"), field("access_token")?)
     };
     let kind = match kind.unwrap_or_default() {
@@ -237,6 +242,8 @@ mod tests {
             ("", r#"{"access_token":"t","token_type":"Odd","more":[1]}"#, Some(("Odd", "t"))),
             ("text/plain", "token_type=mac&access_token=a%2Bb", Some(("MAC", "a+b"))),
             (json, r#"{"access_token":""}"#, None),
+            (json, r#"{"access_token":"t","error":"no"}"#, None),
+            (json, r#"{"access_token":"t","error":""}"#, Some(("Bearer", "t"))),
             (json, r#"{"access_token":5}"#, None),
             (json, "[]", None),
             (json, "{", None),

@@ -4,7 +4,9 @@
 //!   directly.
 //! * Entries of `no_proxy`: `*`, names (their sub-domains as well), addresses, networks, each but a network with an
 //!   optional port.
-//! * Differs from the Go exporter: names in `no_proxy` match the name of the target although it was resolved.
+//! * A proxy over TLS that takes the request itself is what the TLS families tell of.
+//! * Differs from the Go exporter: names in `no_proxy` match the name of the target although it was resolved; a proxy over
+//!   TLS is asked for by its own name, not by that of the target.
 
 use std::net::IpAddr;
 

@@ -1,8 +1,8 @@
 //! What is sent: request line, headers, body.
 //!
 //! * By default Host, User-Agent, and on HTTP/1 `Connection: close`; nothing else comes of itself.
-//! * `headers` set a header, `http_headers` add to it; `Host`, `User-Agent`, `Content-Length` and `Transfer-Encoding`
-//!   have their own rules.
+//! * `headers` set a header, `http_headers` add to it; `Host`, `User-Agent`, `Content-Length`, `Transfer-Encoding` and
+//!   `Trailer` have their own rules.
 //! * Go's choice between two spellings of one header is random; here the last one of the file counts.
 
 use std::convert::Infallible;
@@ -111,12 +111,12 @@ fn unsendable(name: &str) -> Failure {
 }
 
 /// A header as it is sent, white space around it left out.
-pub(super) fn field(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Failure> {
+pub(super) fn field(name: &str, value: &[u8]) -> Result<(HeaderName, HeaderValue), Failure> {
     let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unsendable(name))?;
-    if value.contains(['\r', '\n']) {
+    if value.iter().any(|b| matches!(b, b'\r' | b'\n')) {
         return Err(unsendable(name));
     }
-    let value = HeaderValue::from_bytes(value.trim_matches([' ', '\t']).as_bytes()).map_err(|_| unsendable(name))?;
+    let value = HeaderValue::from_bytes(value.trim_ascii()).map_err(|_| unsendable(name))?;
     Ok((key, value))
 }
 
@@ -130,12 +130,13 @@ pub(super) fn headers(http: &config::Http) -> Result<HeaderMap, Failure> {
     let mut map = HeaderMap::new();
     map.insert(header::USER_AGENT, HeaderValue::from_static(user_agent()));
     for (name, value) in &http.headers {
-        let own_rules = ["host", "content-length", "transfer-encoding"];
+        let own_rules = ["host", "content-length", "transfer-encoding", "trailer"];
         if own_rules.iter().any(|rule| name.eq_ignore_ascii_case(rule)) {
             continue;
         }
-        let (key, value) = field(name, value)?;
-        if key == header::USER_AGENT && value.is_empty() {
+        let is_empty = value.is_empty();
+        let (key, value) = field(name, value.as_bytes())?;
+        if key == header::USER_AGENT && is_empty {
             map.remove(key);
             continue;
         }
@@ -146,7 +147,7 @@ pub(super) fn headers(http: &config::Http) -> Result<HeaderMap, Failure> {
     for (name, values) in further {
         let secrets = values.secrets.iter().map(|secret| secret.0.as_str());
         for value in values.values.iter().map(String::as_str).chain(secrets) {
-            let (key, value) = field(name, value)?;
+            let (key, value) = field(name, value.as_bytes())?;
             map.append(key, value);
         }
         for path in &values.files {
@@ -189,11 +190,15 @@ impl Template {
                 headers.remove(name);
             }
         } else {
-            headers.insert(header::HOST, field("Host", form.host)?.1);
+            headers.insert(header::HOST, field("Host", form.host.as_bytes())?.1);
             headers.append(header::CONNECTION, HeaderValue::from_static("close"));
+            if self.body.chunked && !self.body.bytes.is_empty() {
+                // Unless it is told, hyper leaves out what a GET or a HEAD has in chunks.
+                headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            }
         }
         if let Some(Some(authorization)) = &form.through {
-            headers.insert(header::PROXY_AUTHORIZATION, field("Proxy-Authorization", authorization)?.1);
+            headers.insert(header::PROXY_AUTHORIZATION, field("Proxy-Authorization", authorization.as_bytes())?.1);
         }
         let announces = matches!(self.method.as_str(), "POST" | "PUT" | "PATCH");
         if let Some(length) = self.body.size_hint().exact().filter(|length| *length > 0 || announces) {

@@ -212,7 +212,7 @@ fn host_and_port(text: &str) -> Result<(String, Option<String>), &'static str> {
         None if port.is_empty() => None,
         _ => return Err("expected a number as port"),
     };
-    let fine = |c: char| c.is_alphanumeric() || "-._~!$&'()*+,;=:%".contains(c);
+    let fine = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:%".contains(c);
     if !host.chars().all(fine) {
         return Err("expected a host without blanks and other such characters");
     }
@@ -336,6 +336,7 @@ mod tests {
         for disguised in ["127.0.0.1%3A80", "%31", "%6cocalhost", "a%25b%41"] {
             check(disguised, "expected a host without escaped letters, digits and signs");
         }
+        check("::1", "http : 1 /");
         check("h/%zz", "expected two hexadecimal digits behind each % of the URL");
         check("h/%", "expected two hexadecimal digits behind each % of the URL");
         check("h/\n", "expected a URL without control characters");

@@ -1,4 +1,7 @@
 //! Through a proxy: CONNECT (RFC 9110, section 9.3.6) and SOCKS 5 (RFC 1928, RFC 1929).
+//!
+//! * CONNECT has the exporter's own `User-Agent` and `proxy_connect_header`, and nothing of the module's `headers`.
+//! * Differs from the Go exporter: that `User-Agent` says who asks, instead of how it is made.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -47,13 +50,20 @@ pub(super) async fn connect(
     if !own {
         header(user_agent.1, user_agent.0)?;
     }
+    let authorization = authorization(proxy);
     for (name, values) in headers {
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        // What is here already, and what only somebody who knows the message can say.
+        let taken = is("Proxy-Authorization") && authorization.is_some();
+        if taken || ["Host", "Content-Length", "Transfer-Encoding", "Trailer"].into_iter().any(is) {
+            continue;
+        }
         for value in values {
             header(name, value.0.trim())?;
         }
     }
-    if let Some(value) = authorization(proxy) {
-        header("Proxy-Authorization", &value)?;
+    if let Some(value) = &authorization {
+        header("Proxy-Authorization", value)?;
     }
     request.push_str("\r\n");
     let broken = |e: std::io::Error| failed(e);
