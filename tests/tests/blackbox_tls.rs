@@ -75,7 +75,7 @@ fn a_chain_tells_when_it_is_over() {
             "probe_success 1",
             "probe_http_ssl 1",
             r#"probe_tls_version_info{version="TLS 1.3"} 1"#,
-            r#"probe_tls_cipher_info{cipher="TLS_AES_256_GCM_SHA384"} 1"#,
+            r#"probe_tls_cipher_info{cipher="TLS_AES_128_GCM_SHA256"} 1"#,
             "!probe_failure_info",
         ]);
         let info = probed.page.all(&metric("probe_ssl_last_chain_info"));
@@ -129,7 +129,7 @@ fn versions_are_those_that_both_sides_allow() {
     blackbox.probe("trusting", &https(&server)).holds(&[
         "probe_success 1",
         r#"probe_tls_version_info{version="TLS 1.2"} 1"#,
-        r#"probe_tls_cipher_info{cipher="TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"} 1"#,
+        r#"probe_tls_cipher_info{cipher="TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"} 1"#,
     ]);
     blackbox.probe("new", &https(&server)).failed("tls", "tls_handshake").holds(&["!probe_tls_version_info"]);
     blackbox.probe("backwards", &https(&server)).failed("setup", "module").holds(&[
@@ -449,7 +449,7 @@ fn http3_is_probed_as_http_is() {
             "probe_http_uncompressed_body_length 5",
             "probe_http_ssl 1",
             r#"probe_tls_version_info{version="TLS 1.3"} 1"#,
-            r#"probe_tls_cipher_info{cipher="TLS_AES_256_GCM_SHA384"} 1"#,
+            r#"probe_tls_cipher_info{cipher="TLS_AES_128_GCM_SHA256"} 1"#,
         ]);
         ends(&probed, pki.intermediate_not_after(), Some(pki.intermediate_not_after()));
     }
