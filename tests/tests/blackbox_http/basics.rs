@@ -255,6 +255,13 @@ fn methods_bodies_and_headers() {
     let asked = sent(&format!("method: POST, body_file: {file}"));
     assert_eq!((asked.header("transfer-encoding"), asked.header("content-length")), (Some("chunked"), None));
     assert!(asked.body.contains(" from a file "), "{}", asked.body);
+    let asked = sent(&format!("body_file: {file}"));
+    assert_eq!((asked.line(), asked.header("transfer-encoding")), ("GET /", Some("chunked")));
+    assert!(asked.body.contains(" from a file "), "{}", asked.body);
+    let asked = sent("headers: {Authorization: ''}, bearer_token: t");
+    assert_eq!(asked.header("authorization"), Some("Bearer t"));
+    let asked = sent("headers: {Authorization: own, Trailer: x}, bearer_token_file: /does/not/exist");
+    assert_eq!((asked.header("authorization"), asked.header("trailer")), (Some("own"), None));
     let further = format!("X-A: {{values: [v1, v2], secrets: [s], files: [{file}]}}");
     let asked = sent(&format!("headers: {{X-A: h}}, http_headers: {{{further}}}"));
     assert_eq!(asked.all("x-a"), ["h", "v1", "v2", "s", "from a file"]);

@@ -164,6 +164,11 @@ fn tokens() {
     assert!(asked.header("user-agent").unwrap().starts_with("Blackbox-Exporter/"));
     assert_eq!(server.only().header("authorization"), Some("Bearer t0"));
 
+    let client = format!("client_id: c, client_secret: s, token_url: 'http://{}/token'", token.address());
+    module(&format!("headers: {{Authorization: own}}, oauth2: {{{client}}}")).probe("m", &server.at(""));
+    let sent = server.only();
+    assert!(sent.header("authorization").is_some_and(|value| value.starts_with("Bearer t")), "{}", sent.head);
+
     let refuses = Scripted::saying(answer(401, "", "no"));
     oauth2(&refuses.address(), "")
         .probe("m", &server.at(""))
