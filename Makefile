@@ -13,7 +13,7 @@ TAG ?= latest
 # What is looked for, and the Debian package that brings it.
 LINKER = cc:gcc /usr/include/stdio.h:libc6-dev
 PEERS = prometheus:prometheus promtool:prometheus apache2:apache2 htpasswd:apache2-utils curl:curl openssl:openssl \
-	unbound:unbound setpriv:util-linux unshare:util-linux /etc/ssl/certs/ca-certificates.crt:ca-certificates
+	nginx:nginx unbound:unbound setpriv:util-linux unshare:util-linux /etc/ssl/certs/ca-certificates.crt:ca-certificates
 
 # Where cargo puts programs: .cargo/config.toml names this machine's own target.
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
@@ -88,6 +88,7 @@ image: release ## build one container image per exporter, with buildah, podman o
 
 golden: ## rewrite the golden pages and the README's tables; read the diff afterwards
 	UPDATE_GOLDEN=1 $(CARGO) test --package node-exporter --package apache-exporter --no-fail-fast --test golden --test readme
+	UPDATE_GOLDEN=1 $(CARGO) test --package blackbox-exporter --no-fail-fast --test readme
 	UPDATE_GOLDEN=1 $(CARGO) test --package logstash-exporter --no-fail-fast --test pages --test readme -- golden readme
 
 clean: ## remove everything built

@@ -1,8 +1,8 @@
 //! Rules about a JSON body, in the Common Expression Language (CEL) as the Go exporter offers it: one variable `body` of any type,
 //! the standard library and the standard macros.
 //!
-//! An expression is parsed ([`parser`]), checked against the signatures of the standard library ([`check`]) and run ([`eval`]); a
-//! body is read by [`json`]. The language is ours from the first letter: the crate there is parses by recursion without bounds,
+//! An expression is parsed (`parser`), checked against the signatures of the standard library (`check`) and run (`eval`); a
+//! body is read by `json`. The language is ours from the first letter: the crate there is parses by recursion without bounds,
 //! so a long expression ends the process, and runs without anything that could stop it.
 //!
 //! Numbers of a body are doubles: they compare with every number, but arithmetic with an int literal fails, as in Go.
@@ -13,6 +13,7 @@
 //! - `double()` reads no hexadecimal numbers;
 //! - an expression that the body brings to `matches()` has 1000 bytes at most, and one run builds 64 MB of values at most;
 //! - an expression is nested 100 levels deep at most, counting every operator but `&&` and `||`, where Go takes some 200;
+//! - the values of a body have 64 MB at most;
 //! - a body is nested 500 levels deep at most, where Go takes 10,000.
 
 mod check;
@@ -41,6 +42,9 @@ pub struct Program {
     root: Arc<check::Node>,
 }
 
+/// Bytes that the values of a body have at most.
+pub const MOST_DOCUMENT_BYTES: usize = 64 << 20;
+
 /// A body that was read as JSON.
 #[derive(Debug)]
 pub struct Document {
@@ -53,7 +57,7 @@ impl Document {
     /// # Errors
     /// What is wrong, in one sentence.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
-        Ok(Self { value: json::parse(body)? })
+        Ok(Self { value: json::parse(body, MOST_DOCUMENT_BYTES)? })
     }
 }
 

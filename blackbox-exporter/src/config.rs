@@ -5,7 +5,7 @@
 //!   not the start.
 //! * Every mistake of a file is reported, each with line, key and what was expected; no message shows a value that may
 //!   be secret.
-//! * [`show`] prints what is in force, secrets hidden.
+//! * `show` prints what is in force, secrets hidden.
 
 mod client;
 mod dialogue;
@@ -29,6 +29,7 @@ use crate::regexp::Regexp;
 
 pub(crate) use file::feed;
 pub use file::parse;
+pub(crate) use show::is_credential;
 pub use show::{Indent, show_module, show_settings};
 
 /// A whole file.
@@ -399,7 +400,7 @@ pub struct Dns {
     pub validate_authority: RecordRules,
     /// Additional section.
     pub validate_additional: RecordRules,
-    /// Largest datagram that is taken and, above 512, announced by EDNS; 0 is 512 without EDNS. Not of the Go exporter.
+    /// Largest datagram that is taken and announced by EDNS, from 512 on; 0 is 512 without EDNS. Not of the Go exporter.
     pub edns_udp_size: u16,
     /// Whether a truncated answer is asked for again over TCP. Not of the Go exporter.
     pub retry_truncated_over_tcp: bool,

@@ -27,6 +27,7 @@ use std::task::Poll;
 
 use common::exposition::{Desc, Page};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::task::coop::consume_budget;
 use tracing::Level;
 
 use self::incoming::{Incoming, Trouble};
@@ -44,6 +45,12 @@ const REGEX: Desc<'static> = Desc::gauge(
 );
 const BYTES: Desc<'static> =
     Desc::gauge("probe_failed_due_to_bytes", "Whether the probe failed because other bytes came than expected.", &[]);
+
+/// The families of TLS that it has.
+pub const TLS: tls::With = tls::With { last_chain: true, cipher: false };
+
+/// The families of a dialogue.
+pub const FAMILIES: &[Desc<'static>] = &[REGEX, BYTES, labels::FAMILY];
 
 /// Most characters of a line that are logged.
 const MOST_LOGGED: usize = 256;
@@ -82,7 +89,7 @@ struct Facts {
 
 impl Facts {
     fn write(&self, page: &mut Page) {
-        self.tls.write(page, tls::With { last_chain: true, cipher: false });
+        self.tls.write(page, TLS);
         if self.connected {
             page.sample::<&str>(&REGEX, &[], f64::from(u8::from(self.regex)));
             page.sample::<&str>(&BYTES, &[], f64::from(u8::from(self.bytes)));
@@ -199,9 +206,13 @@ impl Talk<'_, '_> {
                     return Err(unmatched(lines));
                 };
                 lines += 1;
+                // Lines that are here already are no reason to keep the others waiting.
+                consume_budget().await;
                 let captures = expect.captures(line);
                 if self.log.keeps(Level::DEBUG) {
-                    let shown: String = String::from_utf8_lossy(line).chars().take(MOST_LOGGED).collect();
+                    // What is secret must be found before it is cut.
+                    let shown: String =
+                        self.log.shown(&String::from_utf8_lossy(line)).chars().take(MOST_LOGGED).collect();
                     self.log.debug("Read a line", &[("line", &shown), ("matches", &captures.is_some())]);
                 }
                 if let Some(captures) = captures {

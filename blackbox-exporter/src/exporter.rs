@@ -37,6 +37,9 @@ const SUCCESS: Desc<'static> = Desc::gauge("probe_success", "Whether the probe p
 const DURATION: Desc<'static> = Desc::gauge("probe_duration_seconds", "Time the whole probe took.", &[]);
 const TIMEOUT: Desc<'static> = Desc::gauge("probe_timeout_seconds", "Time the probe was allowed to take.", &[]);
 
+/// The families that every probe has.
+pub const FAMILIES: &[Desc<'static>] = &[SUCCESS, DURATION, TIMEOUT, crate::reason::FAILURE];
+
 /// Where a probe that nobody bounded ends all the same.
 const MOST_SECONDS: f64 = 86_400.0;
 
@@ -269,7 +272,7 @@ impl<'e> Attempt<'e> {
         let Options { layout, log_level, .. } = exporter.options;
         let time = Duration::try_from_secs_f64(limit.min(MOST_SECONDS)).unwrap_or_default();
         let progress = Arc::<Progress>::default();
-        let mut log = ProbeLog::new(layout, log_level, &module.name, &target);
+        let mut log = ProbeLog::new(layout, log_level, &module.name, &target).under(Arc::clone(&module.veil));
         if log.keeps(Level::DEBUG) {
             log.debug("Beginning probe", &[("probe", &module.config.prober), ("timeout_seconds", &limit)]);
         }
@@ -295,6 +298,7 @@ impl<'e> Attempt<'e> {
         page.sample::<&str>(&DURATION, &[], took.as_secs_f64());
         page.sample::<&str>(&TIMEOUT, &[], self.limit);
         let seconds = took.as_secs_f64();
+        let failure = failure.map(|failure| Failure { what: log.shown(&failure.what), ..failure });
         match &failure {
             Some(failure) => {
                 failure.write(&mut page);

@@ -3,6 +3,8 @@
 
 pub use common::fuzzing::Parser;
 
+use crate::probers::http::feeding;
+
 /// The parsers of this crate.
 pub static PARSERS: &[Parser] = &[
     Parser::new(
@@ -35,6 +37,27 @@ pub static PARSERS: &[Parser] = &[
         b"\x12\x34\x81\x80\0\x01\0\x02\0\0\0\x01\x01a\x04test\0\0\xff\0\x01\xc0\x0c\0\x10\0\x01\0\0\0\x3c\0\x03\x02hi\xc0\x0c\0\x40\0\x01\0\0\0\x3c\0\x0a\0\x01\0\0\x01\0\x03\x02h2\0\0\x29\x02\0\0\0\0\0\0\0",
     ),
     Parser::new("icmp", crate::probers::icmp::feed, b"\0\0\0\0\0\x01\0\x01Prometheus Blackbox Exporter"),
+    Parser::new(
+        "URLs",
+        feeding::urls,
+        b"u:p%20w@[::1]:80/a/b?c#d\n../e?f\n//h.test:8/../g\nhttps://[fe80::1%25lo]/ \xc3\xa4\n?q\nftp://x",
+    ),
+    Parser::new(
+        "cookies",
+        feeding::cookies,
+        b"a=b; Domain=.example.test; Path=/x; Secure; Max-Age=60\nc=\"d\"; Expires=Sun, 06-Nov-94 08:49:37 GMT; Path=x",
+    ),
+    Parser::new("CONNECT", feeding::connect, b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n"),
+    Parser::new("token", feeding::token, b"application/json\n{\"access_token\":\"t\",\"token_type\":\"bearer\"}"),
+    Parser::new(
+        "proxies",
+        feeding::proxies,
+        b"http://a.test:81/\n.b.test, 10.0.0.0/8, [::1]:80, a.test:*, *\nsocks5h://u:p%40@[::1]:1080",
+    ),
+    Parser::new("body", feeding::body, b"\x01\x03\x78\x9c\xcb\x48\xcd\xc9\xc9\x07\x00\x06\x2c\x02\x15"),
+    Parser::new("gRPC target", crate::probers::grpc::feed, b"https://u@[::1]:8443/x"),
+    Parser::new("WebSocket target", crate::probers::websocket::feed, b"wss://u:p@[fe80::1%25lo]:1/a b?c#d"),
+    Parser::new("secrets", crate::veil::feed, b"http://user:pass/word\"@a.test/user:pass/word@b"),
     Parser::new("request", crate::request::feed, b"module=http_2xx&target=https%3A%2F%2Fa.example%2F&hostname=b"),
 ];
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use common::landing::{STYLE, escape};
 
 use crate::exporter::Exporter;
+use crate::veil::shown_target;
 
 /// The page as HTML. Links are relative: it is served at the root of every prefix.
 pub fn html(exporter: &Exporter) -> String {
@@ -49,7 +50,7 @@ fn write(exporter: &Exporter, out: &mut String) -> std::fmt::Result {
             "<tr><td>{}</td><td>{}</td><td>{result}</td><td class=\"n\">{:.3} s</td><td>{}</td>\
              <td><a href=\"logs?id={}\">Logs</a></td></tr>",
             escape(&record.module.name),
-            escape(&record.target),
+            escape(&shown_target(&record.target).0),
             record.took.as_secs_f64(),
             common::log::time_of(record.at),
             record.id

@@ -3,9 +3,10 @@
 //! [`config`] reads `blackbox.yml`; [`probers`] is the table of probers, a file each; a [`run`] is one probe while it runs.
 //! What several probers share: [`endpoint`] splits `host:port`, [`resolve`] chooses the address, [`network`] opens
 //! connections where that is allowed, [`tls`] shakes hands and tells about certificates, [`dialogue`] talks by a script,
-//! [`reason`] says why a probe failed, [`regexp`] and [`cel`] are the two languages of rules. [`exporter`] answers Prometheus
+//! [`budget`] bounds what all probes keep together, [`veil`] hides secrets, [`reason`] says why a probe failed, [`regexp`] and [`cel`] are the two languages of rules. [`exporter`] answers Prometheus
 //! with them; [`routes`] says what is served where.
 
+pub mod budget;
 pub mod cel;
 pub mod config;
 pub mod dialogue;
@@ -26,6 +27,7 @@ pub mod routes;
 pub mod run;
 pub mod setup;
 pub mod tls;
+pub mod veil;
 
 use common::app::{self, Program, web_flags};
 use common::cli::Group;

@@ -1,11 +1,12 @@
 //! A module as it is kept in memory: its configuration, and what is made of it once and used by every probe.
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::config::{self, Indent, show_module};
 use crate::probers::{PROBERS, Prober, dns};
 use crate::tls;
+use crate::veil::Veil;
 
 /// A module. Probes that run keep the one they began with when the configuration changes.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct Module {
     pub proxy_tls: tls::Kept,
     /// TLS towards proxies on the way to the OAuth2 token server.
     pub token_proxy_tls: tls::Kept,
+    /// Over what nobody may see of it.
+    pub veil: Arc<Veil>,
     shown: OnceLock<String>,
 }
 
@@ -32,6 +35,7 @@ impl Module {
     pub fn new(name: &str, config: config::Module) -> Self {
         Self {
             name: name.to_owned(),
+            veil: Arc::new(Veil::of(&config)),
             config,
             tls: tls::Kept::default(),
             token_tls: tls::Kept::default(),

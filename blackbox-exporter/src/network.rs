@@ -6,12 +6,14 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::exposition::{Desc, Page};
 use ipnet::IpNet;
 use tokio::net::{TcpSocket, TcpStream};
 
+use crate::budget::Budget;
 use crate::reason::{Failure, Phase, Reason};
 
 /// Networks and ports that may or may not be probed.
@@ -92,6 +94,9 @@ const FAILED: Desc<'static> = Desc::counter(
     "Connections that HTTP probes could not open, by reason.",
     &["dialer_name", "reason"],
 );
+
+/// What the program says about connections of HTTP probes, on its own page.
+pub const FAMILIES: &[Desc<'static>] = &[ATTEMPTED, ESTABLISHED, CLOSED, FAILED];
 const DIALER: &str = "http_probe";
 
 impl Dialed {
@@ -121,12 +126,14 @@ pub struct Network {
     policy: Policy,
     /// Connections of HTTP probes.
     pub dialed: Dialed,
+    /// What all probes together may keep.
+    pub budget: Arc<Budget>,
 }
 
 impl Network {
     /// A way out for what `policy` allows.
     pub fn new(policy: Policy) -> Self {
-        Self { policy, dialed: Dialed::default() }
+        Self { policy, ..Self::default() }
     }
 
     /// What is allowed.

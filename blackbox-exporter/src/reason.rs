@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use common::exposition::{Desc, Page};
 
-const FAILURE: Desc<'static> =
+/// Present when a probe failed.
+pub const FAILURE: Desc<'static> =
     Desc::gauge("probe_failure_info", "Why the probe failed: where it was, and what stopped it.", &["phase", "reason"]);
 
 /// Declares an enum whose variants are label values.

@@ -1,12 +1,12 @@
 //! Regular expressions as the Go exporter understands them: the syntax of Go's `regexp/syntax` (RE2), the engine of the `regex` crate.
 //!
-//! An expression is read by [`syntax`] and written out again for the engine, so what is accepted is what Go accepts: octal
+//! An expression is read by `syntax` and written out again for the engine, so what is accepted is what Go accepts: octal
 //! escapes, `\Q…\E`, a `{` that opens no repetition, brackets and `&&` inside a class as plain characters, one group name used
 //! twice; and what Go refuses is refused: look-around, `(?x)`, `a**`, `\C`, more than 1000 repetitions. `\d \s \w \b` know ASCII
 //! only. Text is searched as Go does: a byte that is no UTF-8 counts as one U+FFFD; captures give the bytes as they came.
 //!
 //! What differs from Go, and why: the tables of characters are those of Unicode 16, so the four scripts of Unicode 17 are names
-//! that match nothing; and an expression is refused when its compiled form is bigger than [`MAX_COMPILED`].
+//! that match nothing; and an expression is refused when its compiled form is bigger than `MAX_COMPILED`.
 
 mod class;
 mod syntax;

@@ -26,6 +26,9 @@ const HASH: Desc<'static> = Desc::gauge(
 const LOOKUP: Desc<'static> =
     Desc::gauge("probe_dns_lookup_time_seconds", "Time it took to resolve the host of the target.", &[]);
 
+/// The families that every probe of a host has.
+pub const FAMILIES: &[Desc<'static>] = &[PROTOCOL, HASH, LOOKUP];
+
 /// An address, and the interface it is on where that matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address {

@@ -1,5 +1,6 @@
 //! One probe while it runs: what it was asked, how long it may take, what it has found out so far.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::panic::Location;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use tracing::Level;
 
 use crate::network::Network;
 use crate::reason::{Failure, Phase, Progress, Reason};
+use crate::veil::{Veil, shown_target};
 
 /// A probe that runs. A prober reads the first fields, and writes what it finds to the page: also what it had found when
 /// the deadline stopped it.
@@ -62,6 +64,8 @@ pub struct ProbeLog {
     most: Level,
     module: String,
     target: String,
+    /// Secrets of the module, and those of this probe alone.
+    veils: (Arc<Veil>, Veil),
     lines: String,
 }
 
@@ -70,11 +74,35 @@ pub type LogFields<'a> = &'a [(&'a str, &'a dyn Display)];
 
 /// Bytes of a probe's log that are kept: a peer decides how many lines there are.
 const MOST_LOG_BYTES: usize = 64 << 10;
+/// Characters of one field that are shown: a peer decides how long some are.
+const MOST_FIELD_CHARS: usize = 1 << 10;
 
 impl ProbeLog {
-    /// A log for lines at least as severe as `most`.
+    /// A log for lines at least as severe as `most`. A password in the target is not shown.
     pub fn new(layout: Layout, most: Level, module: &str, target: &str) -> Self {
-        Self { layout, most, module: module.to_owned(), target: target.to_owned(), lines: String::new() }
+        let (shown, password) = shown_target(target);
+        let mut veils = (Arc::default(), Veil::default());
+        veils.1.add(&password);
+        let target = cut(shown).into_owned();
+        Self { layout, most, module: module.to_owned(), target, veils, lines: String::new() }
+    }
+
+    /// The same log, which shows nothing that is under `veil`.
+    #[must_use]
+    pub fn under(self, veil: Arc<Veil>) -> Self {
+        Self { veils: (veil, self.veils.1), ..self }
+    }
+
+    /// Further secrets, of this probe alone.
+    pub fn veil(&mut self) -> &mut Veil {
+        &mut self.veils.1
+    }
+
+    /// A text as it may be shown: without secrets, and not too long.
+    pub fn shown(&self, text: &str) -> String {
+        // A secret must not be cut before it is found: only what may be shown after all is looked at.
+        let text = cut_to(Cow::Borrowed(text), 16 * MOST_FIELD_CHARS);
+        cut(Cow::Borrowed(&self.veils.1.cover(&self.veils.0.cover(&text)))).into_owned()
     }
 
     /// Whether lines of a level are kept: for those that are dear to make.
@@ -111,7 +139,9 @@ impl ProbeLog {
             return;
         }
         let own: [(&str, &dyn Display); 2] = [("module", &self.module), ("target", &self.target)];
-        let line = self.layout.line(level, caller, what, own.iter().chain(fields));
+        let shown: Vec<_> = fields.iter().map(|(key, value)| (*key, self.shown(&value.to_string()))).collect();
+        let shown: Vec<(&str, &dyn Display)> = shown.iter().map(|(key, value)| (*key, value as &dyn Display)).collect();
+        let line = self.layout.line(level, caller, what, own.iter().chain(&shown));
         log::write(&line);
         self.lines.push_str(&line);
     }
@@ -119,6 +149,18 @@ impl ProbeLog {
     /// All lines so far.
     pub fn into_lines(self) -> String {
         self.lines
+    }
+}
+
+fn cut(text: Cow<'_, str>) -> Cow<'_, str> {
+    cut_to(text, MOST_FIELD_CHARS)
+}
+
+/// The first `most` characters of a text, and a mark where there are more.
+fn cut_to(text: Cow<'_, str>, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => Cow::Owned(format!("{}…", text.get(..at).unwrap_or_default())),
+        None => text,
     }
 }
 

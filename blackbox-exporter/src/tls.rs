@@ -2,7 +2,6 @@
 //!
 //! * TLS 1.2 and 1.3 by rustls; of 1.0 and 1.1 the first half of the handshake ([`Client::connect_any`]).
 //! * Every probe is a full handshake: nothing of an earlier one is used again.
-//! * Ciphers are preferred in the order of the Go exporter: a server that leaves the choice to its client makes the same one.
 //! * The name is asked for (SNI) and looked for in the certificate; addresses are only looked for. A name that no
 //!   certificate can have is not asked for, and no certificate is taken for it.
 //! * Files are read when the module is first used, and again after one of them has changed.
@@ -250,14 +249,21 @@ pub fn too_old(facts: &Facts) -> Failure {
 fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     Arc::clone(PROVIDER.get_or_init(|| {
-        let mut provider = rustls::crypto::ring::default_provider();
-        // Where the server leaves it to its client, the cipher is the one that the Go exporter gets.
-        provider.cipher_suites.sort_by_key(|suite| {
-            let name = format!("{:?}", suite.suite());
-            let rank = ["AES_128", "AES_256"].iter().position(|aes| name.contains(aes)).unwrap_or(2);
-            (suite.tls13().is_none(), rank)
-        });
-        Arc::new(provider)
+        use rustls::crypto::ring::cipher_suite::*;
+        // The order in which the Go exporter asks for them where the CPU knows AES: a server that leaves the choice to the
+        // client picks the same one for both.
+        let cipher_suites = vec![
+            TLS13_AES_128_GCM_SHA256,
+            TLS13_AES_256_GCM_SHA384,
+            TLS13_CHACHA20_POLY1305_SHA256,
+            TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+            TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+            TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+            TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+            TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+            TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        ];
+        Arc::new(CryptoProvider { cipher_suites, ..rustls::crypto::ring::default_provider() })
     }))
 }
 

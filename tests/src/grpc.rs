@@ -34,6 +34,8 @@ pub enum Says {
     Http(u16),
     /// It resets the stream, as after a fault of its own.
     Reset,
+    /// Status 16, and as its message all that it was told.
+    Echo,
     /// Nothing, ever.
     Nothing,
 }
@@ -160,6 +162,7 @@ async fn answer(request: Request<Incoming>, says: Says, tell: &Sender<Asked>) ->
         service: String::from_utf8_lossy(service).into_owned(),
     };
     // The test may be over.
+    let heard = HeaderValue::try_from(format!("{:?} {:?}", asked.headers, asked.service));
     drop(tell.send(asked));
     let mut response = Response::new(Empty::new().boxed_unsync());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
@@ -172,6 +175,10 @@ async fn answer(request: Request<Incoming>, says: Says, tell: &Sender<Asked>) ->
             *response.status_mut() = status.try_into().expect("an HTTP status");
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
             *response.body_mut() = Full::from("nothing here").boxed_unsync();
+        }
+        Says::Echo => {
+            response.headers_mut().insert("grpc-status", HeaderValue::from_static("16"));
+            response.headers_mut().insert("grpc-message", heard.expect("headers that came are text"));
         }
         Says::Reset => return Err(io::Error::other("a fault")),
         Says::Nothing => std::future::pending().await,

@@ -125,6 +125,12 @@ impl Httpd {
         self.plain
     }
 
+    /// Its port with TLS.
+    #[track_caller]
+    pub fn secure_address(&self) -> SocketAddr {
+        self.secure.expect("an option asks for TLS")
+    }
+
     /// The URL of its machine-readable status page, with credentials where it wants some.
     pub fn status_url(&self) -> String {
         self.url("http", self.plain)
@@ -133,7 +139,7 @@ impl Httpd {
     /// The same over TLS.
     #[track_caller]
     pub fn tls_status_url(&self) -> String {
-        self.url("https", self.secure.expect("an option asks for TLS"))
+        self.url("https", self.secure_address())
     }
 
     fn url(&self, scheme: &str, at: SocketAddr) -> String {
@@ -240,7 +246,7 @@ fn token(folder: &Fixture) -> String {
 fn folder(options: &Options) -> Fixture {
     let folder = Fixture::new().file("pages/index.html", "<p>Hello.</p>\n").mode("", 0o755);
     let whoami = token(&folder);
-    let folder = folder.file("pages/whoami", whoami);
+    let folder = folder.file("pages/whoami", whoami).file("pages/gzip/large.txt", [b'x'; 1000]);
     match (options.tls, options.old_certificate) {
         (false, _) => {}
         (true, false) => tls::certificate(folder.root()),

@@ -4,7 +4,7 @@
 //! * [`client`] speaks HTTP to it, politely or rudely; [`page`] parses what it answers and matches samples.
 //! * [`prometheus`] and [`tools`] put real peers beside it; [`tls`] makes them a certificate.
 //! * [`upstream`] is an HTTP server that says what a test tells it to, [`logstash`] one that plays a Logstash, and
-//!   [`httpd`] a real Apache httpd; [`http3`] speaks HTTP/3.
+//!   [`httpd`] a real Apache httpd, [`nginx`] a real nginx; [`http3`] speaks HTTP/3.
 //! * [`blackbox`] is the prober with a configuration of a test, and what a probe came to.
 //! * [`grpc`] is a server that says of its health what a test wants, [`talker`] one that talks by a test's script.
 //! * [`hostile`] are peers that mean harm.
@@ -26,6 +26,7 @@ pub mod httpd;
 pub mod log_line;
 pub mod logstash;
 pub mod namespace;
+pub mod nginx;
 pub mod page;
 pub mod pki;
 pub mod prometheus;

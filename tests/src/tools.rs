@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 const PACKAGES: &[(&str, &str)] = &[
     ("apache2", "apache2"),
     ("curl", "curl"),
+    ("nginx", "nginx"),
     ("openssl", "openssl"),
     ("prometheus", "prometheus"),
     ("promtool", "prometheus"),

@@ -125,6 +125,16 @@ fn the_debug_page_has_log_metrics_and_module_and_so_have_the_logs() {
     let shown = blackbox.debug("tcp", &target);
     parts(&shown);
     assert!(!shown.contains("level=ERROR"), "{shown}");
+    // The metrics are those of any other answer.
+    let names = |text: &str| {
+        let line = |line: &str| line.split_once(' ').map(|(name, _)| name.to_owned());
+        let of_metrics =
+            text.lines().skip_while(|line| !line.starts_with("# HELP")).take_while(|line| !line.is_empty());
+        of_metrics.filter(|line| !line.starts_with('#')).filter_map(line).collect::<Vec<_>>()
+    };
+    let normal = blackbox.probe("tcp", &target).text;
+    assert_eq!(names(&shown), names(&normal), "{shown}");
+    assert!(names(&normal).contains(&"probe_success".to_owned()), "{normal}");
     // Only "true" is it.
     assert!(blackbox.probe_with("tcp", &target, &[("debug", "True")]).succeeded());
     let nobody = DeadPort::new();
@@ -138,7 +148,7 @@ fn the_debug_page_has_log_metrics_and_module_and_so_have_the_logs() {
     assert!(blackbox.program().log().contains(line), "the same line goes to standard error");
 
     let logs = |query: &str| blackbox.ask(&Request::get(&format!("/logs{query}")));
-    let by_id = logs("?id=2");
+    let by_id = logs("?id=3");
     assert_eq!((by_id.status, by_id.header("content-type"), by_id.text()), (200, Some("text/plain"), shown));
     assert_eq!(logs(&format!("?target={nobody}")).text(), by_id.text());
     assert_eq!(logs(&format!("?target={nobody}&module=tcp")).status, 200);
@@ -224,14 +234,20 @@ fn a_reload_keeps_the_old_configuration_until_the_new_one_is_good() {
     };
     let successful = || blackbox.program().scrape().value(metric("blackbox_exporter_config_last_reload_successful"));
     assert_eq!(blackbox.ask(&Request::get("/-/reload")).status, 405);
+    let loaded =
+        || blackbox.program().scrape().value(metric("blackbox_exporter_config_last_reload_success_timestamp_seconds"));
+    let first = loaded();
+    // Nothing has changed, and it counts all the same.
     assert_eq!(reload(), (200, String::new()));
+    let second = loaded();
+    assert!(second > first, "{first} {second}");
     fs::write(blackbox.config_file(), "modules:\n  tcp:\n    prober: tcp\n    tcp:\n      tsl: true\n").unwrap();
     let (status, said) = reload();
     assert_eq!(status, 500);
     for word in ["failed to reload config: ", "blackbox.yml:5:", "tsl"] {
         assert!(said.contains(word), "{said}");
     }
-    assert_eq!(successful(), 0.0);
+    assert_eq!((successful(), loaded()), (0.0, second));
     assert!(blackbox.probe("tcp", &target).succeeded());
     fs::remove_file(blackbox.config_file()).unwrap();
     assert_eq!(reload().0, 500);

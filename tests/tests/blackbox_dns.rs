@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::UdpSocket;
+use std::path::Path;
 use std::process::Command;
 
 use exporter_tests::blackbox::Blackbox;
@@ -120,7 +121,8 @@ fn what_is_no_answer() {
 #[test]
 fn answers_that_are_odd_and_count() {
     let blackbox = exporter(&[("a", "")]);
-    let odd: [fn(&[u8]) -> Vec<u8>; 4] = [
+    type Reply = fn(&[u8]) -> Vec<u8>;
+    let odd: [Reply; 4] = [
         |query| Answer { flags: 0x0180, ..Answer::of(vec![a([127, 0, 0, 1])]) }.to(query),
         |query| [&query[..2], b"\x81\x80\0\x01\0\0\0\0\0\0\x05other\0\0\x01\0\x01"].concat(),
         |query| [&query[..2], b"\x81\x80\0\0\0\0\0\0\0\0"].concat(),
@@ -231,31 +233,43 @@ fn larger_answers_where_the_module_asks_for_them() {
     assert_eq!(ways, [Via::Udp, Via::Udp, Via::Tcp]);
 }
 
-/// A real name server with a few records, on a free port for UDP and TCP and another for TLS.
+/// Starts unbound with a few records and the certificate of a folder; where it listens for UDP and TCP, and where for TLS.
+fn unbound(folder: &Path) -> (Logged, u16, u16) {
+    let place = folder.display();
+    let records: String = (1..=60).map(|n| format!(" local-data: \"many.example. 300 IN A 192.0.2.{n}\"\n")).collect();
+    // A port that was free may be taken before unbound has it: every query of the tests beside this one takes one.
+    for _ in 0..10 {
+        let (plain, secure) = {
+            let held = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+            (held[0].local_addr().unwrap().port(), held[1].local_addr().unwrap().port())
+        };
+        let conf = format!(
+            "server:\n directory: \"{place}\"\n chroot: \"\"\n username: \"\"\n pidfile: \"\"\n use-syslog: no\n do-daemonize: no\n \
+             verbosity: 1\n num-threads: 1\n interface: 127.0.0.1@{plain}\n interface: 127.0.0.1@{secure}\n tls-port: {secure}\n \
+             tls-service-key: \"{place}/key.pem\"\n tls-service-pem: \"{place}/cert.pem\"\n do-not-query-localhost: no\n \
+             local-zone: \"example.\" static\n local-data: \"mail.example. 300 IN MX 10 mx.mail.example.\"\n \
+             local-data: 'say.example. 300 IN TXT \"hello\" \"world\"'\n{records}remote-control:\n control-enable: no\n"
+        );
+        let file = folder.join("unbound.conf");
+        std::fs::write(&file, conf).unwrap();
+        let server = Logged::spawn("unbound", Command::new(tool("unbound")).args(["-d", "-c"]).arg(&file));
+        let started = server.wait_for_line("that it started or cannot", |line| {
+            let taken = line.contains("Address already in use").then_some(false);
+            line.contains("start of service").then_some(true).or(taken)
+        });
+        if started {
+            return (server, plain, secure);
+        }
+    }
+    panic!("unbound: no ports stayed free");
+}
+
 #[test]
 fn a_real_server_over_udp_tcp_and_tls() {
     let folder = tempfile::tempdir().unwrap();
     tls::certificate(folder.path());
-    // Ports that were free a moment ago.
-    let free = || UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (plain, secure) = (free(), free());
+    let (_server, plain, secure) = unbound(folder.path());
     let place = folder.path().display();
-    let mut conf = format!(
-        "server:\n directory: \"{place}\"\n chroot: \"\"\n username: \"\"\n pidfile: \"\"\n use-syslog: no\n do-daemonize: no\n \
-         verbosity: 1\n num-threads: 1\n interface: 127.0.0.1@{plain}\n interface: 127.0.0.1@{secure}\n tls-port: {secure}\n \
-         tls-service-key: \"{place}/key.pem\"\n tls-service-pem: \"{place}/cert.pem\"\n do-not-query-localhost: no\n \
-         local-zone: \"example.\" static\n local-data: \"mail.example. 300 IN MX 10 mx.mail.example.\"\n \
-         local-data: 'say.example. 300 IN TXT \"hello\" \"world\"'\n"
-    );
-    for n in 1..=60 {
-        writeln!(conf, " local-data: \"many.example. 300 IN A 192.0.2.{n}\"").unwrap();
-    }
-    conf.push_str("remote-control:\n control-enable: no\n");
-    let file = folder.path().join("unbound.conf");
-    std::fs::write(&file, conf).unwrap();
-    let server = Logged::spawn("unbound", Command::new(tool("unbound")).args(["-d", "-c"]).arg(&file));
-    server.wait_for_line("that it started", |line| line.contains("start of service").then_some(()));
-
     let ca = format!("tls_config: {{ca_file: '{place}/cert.pem'}}, dns_over_tls: true, transport_protocol: tcp");
     let mx = r#"query_name: mail.example, query_type: MX, validate_answer_rrs: {fail_if_not_matches_regexp: ["^mail.example.\t300\tIN\tMX\t10 mx.mail.example.$"]}"#;
     let blackbox = exporter(&[
@@ -280,4 +294,28 @@ fn a_real_server_over_udp_tcp_and_tls() {
     let few = blackbox.probe("many", &plain);
     few.holds(&["probe_dns_query_succeeded 1"]);
     assert!(!few.text.contains("probe_dns_answer_rrs 60"), "cut to what a datagram holds");
+}
+
+#[test]
+fn ports_that_go_without_saying() {
+    let dns = |more: &str| format!("{{prober: dns, timeout: 20s, dns: {{query_name: x, query_type: A{more}}}}}");
+    let modules = format!(
+        "modules:\n  udp: {}\n  tcp: {}\n  tls: {}\n",
+        dns(""),
+        dns(", transport_protocol: tcp"),
+        dns(", transport_protocol: tcp, dns_over_tls: true")
+    );
+    // Only what would have gone to this port is refused, whoever listens there.
+    for (port, modules_of_it, others) in [("53", &["udp", "tcp"][..], &["tls"][..]), ("853", &["tls"], &["udp", "tcp"])]
+    {
+        let blackbox = Blackbox::start_with(&modules, &[&format!("--probe.deny-port={port}")], &[]);
+        for target in ["127.0.0.1", "::1"] {
+            for module in modules_of_it {
+                blackbox.probe(module, target).failed("connect", "forbidden");
+            }
+            for module in others {
+                blackbox.probe(module, target).holds(&["!probe_failure_info{reason=\"forbidden\"}"]);
+            }
+        }
+    }
 }

@@ -2,12 +2,15 @@
 
 use exporter_tests::blackbox::Blackbox;
 use exporter_tests::skip::skip;
+use exporter_tests::wait::DEADLINE;
 
 const MODULES: &str = "
 modules:
   icmp: {prober: icmp, timeout: 20s}
   waits: {prober: icmp, timeout: 1s}
   one: {prober: icmp, timeout: 20s, icmp: {payload_size: 1}}
+  ten: {prober: icmp, timeout: 20s, icmp: {payload_size: 10}}
+  hundred: {prober: icmp, timeout: 20s, icmp: {payload_size: 100}}
   most: {prober: icmp, timeout: 20s, icmp: {payload_size: 65507}}
   more: {prober: icmp, timeout: 20s, icmp: {payload_size: 70000}}
   negative: {prober: icmp, timeout: 20s, icmp: {payload_size: -1}}
@@ -103,4 +106,45 @@ fn several_packets() {
     ];
     blackbox.probe("lost", "0.0.0.0").holds(&none).failed("request", "packet_loss");
     blackbox.probe("lossy", "0.0.0.0").holds(&none).holds(&["probe_success 1"]);
+}
+
+/// What is sent, as a socket that sees all of it does: a packet of IPv4 from its header on.
+#[test]
+fn packets_are_as_the_module_wants_them() {
+    use rustix::net::sockopt::{Timeout, set_socket_timeout};
+    use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, ipproto, recv, socket_with};
+    let test = "packets_are_as_the_module_wants_them";
+    let Some(blackbox) = exporter(test) else { return };
+    let watching = socket_with(AddressFamily::INET, SocketType::RAW, SocketFlags::CLOEXEC, Some(ipproto::ICMP));
+    let Ok(watching) = watching else { return skip(test, "no raw sockets") };
+    set_socket_timeout(&watching, Timeout::Recv, Some(DEADLINE)).unwrap();
+    // Nobody else pings this address of the machine itself.
+    let [.., a, b] = std::process::id().to_be_bytes();
+    let to = [127, a, b, 77];
+    let target = std::net::Ipv4Addr::from(to).to_string();
+    let text = b"Prometheus Blackbox Exporter";
+    let long = [&text[..], &[0; 72]].concat();
+    for (module, ttl, whole, payload) in [
+        ("icmp", 64, false, &text[..]),
+        ("one", 64, false, b"P"),
+        ("ten", 64, false, b"Prometheus"),
+        ("hundred", 64, false, &long),
+        ("near", 5, false, text),
+        ("system", 64, false, text),
+        ("whole", 64, true, text),
+    ] {
+        blackbox.probe(module, &target).holds(&["probe_success 1"]);
+        let packet = loop {
+            let mut buffer = vec![0; 2048];
+            let (length, _) = recv(&watching, &mut *buffer, RecvFlags::empty()).unwrap();
+            buffer.truncate(length);
+            // An echo request, behind a header without options.
+            if buffer[16..20] == to && buffer[20] == 8 {
+                break buffer;
+            }
+        };
+        assert_eq!((packet[8], &packet[28..]), (ttl, payload), "{module}");
+        // Without the wish it is the system's choice.
+        assert!(!whole || packet[6] & 0x40 != 0, "{module}");
+    }
 }

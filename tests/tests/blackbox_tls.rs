@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Read as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use exporter_tests::blackbox::{Blackbox, Probed, probe_path};
@@ -458,4 +458,12 @@ fn http3_is_probed_as_http_is() {
     probed.failed("tls", "certificate_expired");
     ends(&probed, pki.not_after(Leaf::Expired), None);
     blackbox.probe("insecure", &target).holds(&["probe_success 1", "probe_http_version 3"]);
+
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let path = probe_path("trusting", &format!("https://{}/", silent.local_addr().unwrap()), &[]);
+    let probed = blackbox.ask(&Request::scrape_within(&path, 1.0)).text();
+    for line in ["probe_success 0", "probe_http_status_code 0", "probe_http_version 0"] {
+        assert!(probed.contains(&format!("\n{line}\n")), "{probed}");
+    }
+    assert!(probed.contains("reason=\"connect_timeout\"} 1"), "{probed}");
 }

@@ -18,8 +18,9 @@ pub(super) enum Json {
     Map(Box<[(Box<str>, Json)]>),
 }
 
-pub(super) fn parse(text: &[u8]) -> Result<Json, String> {
-    let mut cursor = Cursor { text, at: 0 };
+/// Reads a text whose values have at most `most_bytes`.
+pub(super) fn parse(text: &[u8], most_bytes: usize) -> Result<Json, String> {
+    let mut cursor = Cursor { text, at: 0, left: most_bytes };
     let value = cursor.value(0)?;
     cursor.blanks();
     if cursor.peek().is_some() { Err(cursor.expected("the end")) } else { Ok(value) }
@@ -28,11 +29,14 @@ pub(super) fn parse(text: &[u8]) -> Result<Json, String> {
 struct Cursor<'a> {
     text: &'a [u8],
     at: usize,
+    /// Bytes that further values may have.
+    left: usize,
 }
 
 impl Cursor<'_> {
     fn value(&mut self, depth: usize) -> Result<Json, String> {
         self.blanks();
+        self.pay(size_of::<Json>())?;
         match self.peek() {
             Some(b'{' | b'[') if depth == MAX_DEPTH => Err(self.expected(&format!("at most {MAX_DEPTH} levels"))),
             Some(b'[') => {
@@ -96,6 +100,7 @@ impl Cursor<'_> {
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
+                    self.pay(size_of::<Box<str>>() + out.len())?;
                     return Ok(out.into());
                 }
                 Some(b'\\') => {
@@ -174,6 +179,12 @@ impl Cursor<'_> {
         }
     }
 
+    fn pay(&mut self, bytes: usize) -> Result<(), String> {
+        let left = self.left.checked_sub(bytes);
+        self.left = left.ok_or_else(|| format!("byte {}: its values need too much memory", self.at))?;
+        Ok(())
+    }
+
     fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
@@ -214,7 +225,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &[u8], expected: Option<Json>) {
-        assert_eq!(parse(text).ok(), expected, "{:?}", parse(text));
+        assert_eq!(parse(text, 1 << 20).ok(), expected, "{:?}", parse(text, 1 << 20));
     }
 
     #[test]
@@ -265,6 +276,10 @@ mod tests {
         }
         check("[".repeat(100_000).as_bytes(), None);
         check(format!("{}{}", "[".repeat(501), "]".repeat(501)).as_bytes(), None);
-        assert!(parse(format!("{}{}", "[".repeat(500), "]".repeat(500)).as_bytes()).is_ok());
+        assert!(parse(format!("{}{}", "[".repeat(500), "]".repeat(500)).as_bytes(), 1 << 20).is_ok());
+        for (text, bytes) in [("[0,0,0]", 96), ("\"abc\"", 43), ("{\"a\":0}", 65)] {
+            assert!(parse(text.as_bytes(), bytes).is_ok(), "{text}");
+            assert!(parse(text.as_bytes(), bytes / 2).unwrap_err().contains("memory"), "{text}");
+        }
     }
 }

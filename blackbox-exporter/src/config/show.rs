@@ -11,7 +11,7 @@ mod tree;
 
 use super::scalar::{show_duration, show_size};
 use super::tls::version_word;
-use super::url::without_password;
+use super::url::without_secrets;
 use super::{
     Authorization, BasicAuth, Dns, Given, Grpc, HeaderRule, HeaderValues, Http, HttpClient, Icmp, IpSelection, Module,
     OAuth2, Proxy, QueryResponse, RecordRules, Settings, Tcp, Tls, Unix, WebSocket,
@@ -64,7 +64,7 @@ fn fields(module: &Module) -> Fields {
 }
 
 /// Whether a name is that of a credential.
-fn is_credential(name: &str) -> bool {
+pub(crate) fn is_credential(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     ["auth", "cookie", "token", "secret", "key", "passw", "credential", "session", "signature", "jwt", "assertion"]
         .iter()
@@ -124,7 +124,7 @@ fn tls(tls: &Tls) -> Fields {
 
 fn proxy(out: &mut Fields, proxy: &Proxy) {
     if let Some(url) = &proxy.url {
-        out.always("proxy_url", Value::Text(without_password(&url.0)));
+        out.always("proxy_url", Value::Text(without_secrets(&url.0)));
     }
     out.text("no_proxy", &proxy.no_proxy);
     out.flag("proxy_from_environment", proxy.from_environment);
@@ -161,7 +161,7 @@ fn oauth2(oauth2: &OAuth2) -> Fields {
     let claims = claims.map(|(name, value)| (name.clone(), if is_credential(name) { secret() } else { json(value) }));
     out.fields("claims", Fields(claims.collect()).sorted());
     out.texts("scopes", &oauth2.scopes);
-    out.text("token_url", &without_password(&oauth2.token_url));
+    out.text("token_url", &without_secrets(&oauth2.token_url));
     out.fields("endpoint_params", named(&oauth2.endpoint_params));
     out.fields("tls_config", tls(&oauth2.tls));
     proxy(&mut out, &oauth2.proxy);
@@ -173,7 +173,8 @@ fn json(value: &serde_json::Value) -> Value {
         serde_json::Value::String(text) => Value::Text(text.clone()),
         serde_json::Value::Array(list) => Value::List(list.iter().map(json).collect()),
         serde_json::Value::Object(map) => {
-            Value::Map(Fields(map.iter().map(|(name, value)| (name.clone(), json(value))).collect()).sorted())
+            let shown = |name: &str, value| if is_credential(name) { secret() } else { json(value) };
+            Value::Map(Fields(map.iter().map(|(name, value)| (name.clone(), shown(name, value))).collect()).sorted())
         }
         value => Value::Bare(value.to_string()),
     }

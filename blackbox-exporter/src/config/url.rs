@@ -85,6 +85,20 @@ fn escapes_are_good(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
     })
 }
 
+/// A URL as [`without_password`] shows it, without the values of a query whose names speak of credentials.
+pub(super) fn without_secrets(url: &str) -> String {
+    let url = without_password(url);
+    let Some((place, query)) = url.split_once('?') else { return url };
+    let shown: Vec<String> = query
+        .split('&')
+        .map(|pair| match pair.split_once('=') {
+            Some((name, _)) if super::is_credential(name) => format!("{name}=xxxxx"),
+            _ => pair.to_owned(),
+        })
+        .collect();
+    format!("{place}?{}", shown.join("&"))
+}
+
 /// A URL without its password; without the user, too, when that is all there is: it may be a token.
 pub(super) fn without_password(url: &str) -> String {
     let Some(start) = url.find("//").map(|at| at + 2) else {
@@ -181,6 +195,16 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(without_password(url), want);
+        }
+    }
+
+    #[test]
+    fn queries_may_hold_secrets() {
+        for (url, want) in [
+            ("http://u:p@h/?a=b&client_secret=s&key", "http://u:xxxxx@h/?a=b&client_secret=xxxxx&key"),
+            ("http://h/x", "http://h/x"),
+        ] {
+            assert_eq!(without_secrets(url), want);
         }
     }
 }

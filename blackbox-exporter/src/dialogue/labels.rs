@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 
 use common::exposition::{Desc, Page};
 
-const HELP: &str = "What the lines that were expected told, by the labels of the module.";
+/// The family, whose labels the module names.
+pub(super) const FAMILY: Desc<'static> =
+    Desc::gauge("probe_expect_info", "What the lines that were expected told, by the labels of the module.", &[]);
 
 /// Labels so far.
 #[derive(Debug, Default)]
@@ -27,7 +29,7 @@ impl Labels {
     pub(super) fn write(&self, page: &mut Page) {
         let (names, values): (Vec<&str>, Vec<&[u8]>) =
             self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice())).unzip();
-        page.sample(&Desc::gauge("probe_expect_info", HELP, &names), &values, 1.0);
+        page.sample(&Desc { labels: &names, ..FAMILY }, &values, 1.0);
     }
 }
 

@@ -51,6 +51,9 @@ const SUCCEEDED: Desc<'static> =
 const SERIAL: Desc<'static> =
     Desc::gauge("probe_dns_serial", "Serial of the last SOA record in the answer section; 0 without one.", &[]);
 
+/// The families of this prober alone.
+pub(super) const FAMILIES: &[Desc<'static>] = &[DURATION, ANSWER, AUTHORITY, ADDITIONAL, SUCCEEDED, SERIAL];
+
 /// Bytes are not what they have to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Malformed;

@@ -48,6 +48,12 @@ const SERVING: Desc<'static> = Desc::gauge(
     &["serving_status"],
 );
 
+/// The families of TLS that it has.
+pub(super) const TLS: tls::With = tls::With { last_chain: false, cipher: false };
+
+/// The families of this prober alone.
+pub(super) const FAMILIES: &[Desc<'static>] = &[DURATION, SSL, STATUS, SERVING];
+
 /// Statuses of an RPC that this side concludes, by the names of gRPC.
 const DEADLINE_EXCEEDED: u32 = 4;
 const INTERNAL: u32 = 13;
@@ -57,8 +63,8 @@ const UNAVAILABLE: u32 = 14;
 const SERVING_STATUSES: [&str; 4] = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"];
 const IS_SERVING: i32 = 1;
 
-/// Most characters of a message of the server that are shown.
-const MOST_SHOWN: usize = 256;
+/// Most characters of a message of the server that are taken; whoever shows it shows less, without what is secret.
+const MOST_TAKEN: usize = 4 << 10;
 
 const USER_AGENT: &str = concat!("Blackbox-Exporter/", env!("CARGO_PKG_VERSION"));
 
@@ -90,7 +96,7 @@ impl Facts {
         page.sample::<&str>(&SSL, &[], f64::from(u8::from(self.serving.is_some() && self.over_tls)));
         page.sample::<&str>(&STATUS, &[], f64::from(self.code));
         if self.serving.is_some() || self.shaking_hands {
-            self.tls.write(page, tls::With { last_chain: false, cipher: false });
+            self.tls.write(page, TLS);
         }
     }
 }
@@ -186,7 +192,14 @@ fn not_serving(status: &str) -> Failure {
 }
 
 fn refused(refused: &Refused) -> Failure {
-    let message: String = refused.status.message().chars().take(MOST_SHOWN).collect();
+    let message: String = refused.status.message().chars().take(MOST_TAKEN).collect();
     let what = format!("status of the RPC: expected 0 (OK), found {}: {message:?}", refused.code);
     Failure::new(Phase::Request, Reason::GrpcStatus, what)
+}
+
+/// For the table of parsers: a target.
+pub(crate) fn feed(bytes: &[u8]) {
+    if let Ok(target) = Target::parse(&String::from_utf8_lossy(bytes)) {
+        drop(origin("http", &Target::bracketed(&target.host)));
+    }
 }

@@ -17,6 +17,7 @@ mod decoder;
 mod dial;
 mod exchange;
 mod facts;
+pub(crate) mod feeding;
 mod http3;
 mod journey;
 mod oauth2;
@@ -34,12 +35,14 @@ use std::time::Instant;
 use self::checks::BodyRules;
 use self::exchange::{Body, Head};
 use self::facts::Facts;
+pub(super) use self::facts::{FAMILIES, TLS};
 use self::journey::{End, Journey};
 use self::request::Template;
 use self::target::Url;
+use crate::budget::Budget;
 use crate::config::Http;
 use crate::module::Module;
-use crate::reason::{Failure, Phase, Progress, Reason};
+use crate::reason::{Failure, Phase, Reason};
 use crate::resolve;
 use crate::run::{ProbeLog, Run, within};
 
@@ -94,15 +97,18 @@ async fn work(
     let mut journey = Journey::new(module, place, url, address)?;
     facts.sent = true;
     let template = Template { method, headers: request::headers(http)?, body };
+    for value in template.headers.values().filter(|value| value.is_sensitive()) {
+        log.veil().add(&String::from_utf8_lossy(value.as_bytes()));
+    }
     let End { mut head, mut body, refused } = journey.travel(template, log, facts).await?;
-    judge(http, deadline, place.progress, &mut head, &mut body, refused, facts).await
+    judge(http, deadline, place, &mut head, &mut body, refused, facts).await
 }
 
 /// Judges the last answer. All of it is looked at, whatever fails, for what there is to measure; the first failure counts.
 async fn judge(
     http: &Http,
     deadline: Instant,
-    progress: &Progress,
+    place: journey::Place<'_>,
     head: &mut Head,
     body: &mut Body,
     refused: bool,
@@ -117,8 +123,8 @@ async fn judge(
     let rules = BodyRules::of(http).filter(|_| verdict.is_ok());
     // The body of a redirect that is not followed says nothing, unless somebody asks.
     if !refused || rules.is_some() {
-        progress.enter(Phase::Transfer);
-        let judged = read_and_judge(http, deadline, rules, body, facts).await;
+        place.progress.enter(Phase::Transfer);
+        let judged = read_and_judge(http, deadline, rules, (body, &place.network.budget), facts).await;
         verdict = verdict.and(judged);
     }
     facts.ended = Some(Instant::now());
@@ -130,10 +136,11 @@ async fn read_and_judge(
     http: &Http,
     deadline: Instant,
     rules: Option<BodyRules>,
-    body: &mut Body,
+    (body, budget): (&mut Body, &Arc<Budget>),
     facts: &mut Facts,
 ) -> Result<(), Failure> {
-    let plan = body::Plan { compression: &http.compression, limit: http.body_size_limit, keep: rules.is_some() };
+    let keep = rules.as_ref().map(|_| budget);
+    let plan = body::Plan { compression: &http.compression, limit: http.body_size_limit, keep };
     // Until the rules have seen the body they have failed, also when the deadline ends the reading.
     let blame = |facts: &mut Facts, failed: bool| match &rules {
         Some(rules) if rules.has_regexps() => facts.regex = failed,
@@ -142,8 +149,8 @@ async fn read_and_judge(
     };
     blame(facts, true);
     let read = body::read(body, plan, &mut facts.seen.body).await;
-    let bytes = match read {
-        Ok(bytes) => bytes,
+    let kept = match read {
+        Ok(kept) => kept,
         Err(unread) => {
             blame(facts, !unread.at_start);
             return Err(unread.failure);
@@ -151,7 +158,7 @@ async fn read_and_judge(
     };
     blame(facts, false);
     let Some(rules) = rules else { return Ok(()) };
-    let judged = checks::body(rules, bytes, deadline).await;
+    let judged = checks::body(rules, kept, deadline).await;
     if let Err(failure) = &judged {
         facts.regex = failure.reason == Reason::BodyRule;
         facts.cel = failure.reason == Reason::CelRule;

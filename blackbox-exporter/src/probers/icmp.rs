@@ -6,7 +6,7 @@
 //! * With `packets` above 1, which is ours, also `probe_icmp_packets_sent`, `probe_icmp_packets_received`,
 //!   `probe_icmp_loss_ratio` and, with a reply, `probe_icmp_rtt_seconds{stat}` and, with two, `probe_icmp_jitter_seconds`. A
 //!   packet that is not answered when the deadline comes is lost; so many may be lost as `max_loss_ratio` says.
-//! * The target is a host name or a bare address. [`echo`] says what a reply is: all else, an "unreachable" too, is not seen,
+//! * The target is a host name or a bare address. `echo` says what a reply is: all else, an "unreachable" too, is not seen,
 //!   so that the probe ends by the deadline, as with the Go exporter.
 //! * Other than there, a negative `payload_size` is a failed probe, and the deadline covers sending as well.
 
@@ -46,6 +46,9 @@ const RTT: Desc<'static> =
     Desc::gauge("probe_icmp_rtt_seconds", "Shortest, mean and longest time from a request to its reply.", &["stat"]);
 const JITTER: Desc<'static> =
     Desc::gauge("probe_icmp_jitter_seconds", "Mean difference between the round trips of successive packets.", &[]);
+
+/// The families of this prober alone.
+pub(super) const FAMILIES: &[Desc<'static>] = &[DURATION, HOP_LIMIT, SENT, RECEIVED, LOSS, RTT, JITTER];
 
 /// What a probe found out.
 #[derive(Default)]

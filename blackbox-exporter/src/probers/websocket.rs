@@ -30,6 +30,7 @@ use hyper::upgrade::Upgraded;
 use hyper::{HeaderMap, Request};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::coop::consume_budget;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -55,6 +56,9 @@ const FAILED: Desc<'static> =
     Desc::gauge("probe_websocket_failed_due_to_regex", "Whether a step of the dialogue failed.", &[]);
 const DURATION: Desc<'static> =
     Desc::gauge("probe_websocket_duration_seconds", "Time that a phase of the probe took.", &["phase"]);
+
+/// The families of this prober alone.
+pub(super) const FAMILIES: &[Desc<'static>] = &[STATUS, UPGRADED, FAILED, DURATION];
 
 /// Bytes of a message and of each of its frames.
 const MOST_MESSAGE: usize = 1 << 20;
@@ -270,6 +274,8 @@ async fn receive(socket: &mut Socket) -> Result<Bytes, Failure> {
     let closed =
         || Failure::new(Phase::Dialogue, Reason::Closed, "expected a message, found the end of the connection");
     loop {
+        // Messages that are here already are no reason to keep the others waiting.
+        consume_budget().await;
         match socket.next().await.ok_or_else(closed)?.map_err(|e| broken(&e))? {
             Message::Text(text) => return Ok(text.into()),
             Message::Binary(bytes) => return Ok(bytes),
@@ -285,4 +291,11 @@ fn broken(e: &Error) -> Failure {
         _ => Reason::Protocol,
     };
     Failure::new(Phase::Dialogue, reason, format!("the connection broke: {e}"))
+}
+
+/// For the table of parsers: a target.
+pub(crate) fn feed(bytes: &[u8]) {
+    if let Ok(target) = Target::parse(&String::from_utf8_lossy(bytes)) {
+        drop(target.port());
+    }
 }

@@ -53,6 +53,15 @@ pub struct With {
     pub cipher: bool,
 }
 
+impl With {
+    /// The families.
+    pub fn families(self) -> impl Iterator<Item = Desc<'static>> {
+        let last_chain = Some(LAST_CHAIN).filter(|_| self.last_chain);
+        let cipher = Some(CIPHER).filter(|_| self.cipher);
+        [Some(EARLIEST), last_chain, Some(INFO), Some(VERSION), cipher].into_iter().flatten()
+    }
+}
+
 #[derive(Debug, Default)]
 struct Told {
     leaf: Option<CertificateDer<'static>>,

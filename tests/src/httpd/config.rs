@@ -44,6 +44,7 @@ pub struct Options {
     pub(super) server_tokens: Option<String>,
     pub(super) credentials: Option<(String, String)>,
     pub(super) force_type: Option<String>,
+    pub(super) site: Option<(String, String)>,
 }
 
 impl Options {
@@ -97,6 +98,16 @@ impl Options {
     }
 }
 
+impl Options {
+    /// A site to be probed: a port with TLS, this certificate and this key, and HTTP/2; what is under `/gzip/` is sent gzipped
+    /// to who takes that, `/secure` leads to the port with TLS.
+    #[must_use]
+    pub fn site(mut self, certificate: &str, key: &str) -> Self {
+        self.site = Some((certificate.to_owned(), key.to_owned()));
+        self.tls()
+    }
+}
+
 /// Where one httpd lives.
 pub(super) struct Place<'a> {
     /// Everything it reads and writes.
@@ -135,7 +146,8 @@ pub(super) fn text(mpm: Mpm, options: &Options, place: &Place<'_>) -> String {
         _ => &["slotmem_shm", "proxy", "proxy_http", "proxy_balancer", "lbmethod_byrequests"],
     };
     let tls: &[&str] = if options.tls { &["socache_shmcb", "ssl"] } else { &[] };
-    for module in ["authz_core", "authz_user", "status"].iter().chain(auth).chain(balancer).chain(tls) {
+    let site: &[&str] = if options.site.is_some() { &["alias", "filter", "deflate", "http2"] } else { &[] };
+    for module in ["authz_core", "authz_user", "status"].iter().chain(auth).chain(balancer).chain(tls).chain(site) {
         load(&mut text, module);
     }
     let extended = if options.no_extended_status { "Off" } else { "On" };
@@ -162,10 +174,19 @@ pub(super) fn text(mpm: Mpm, options: &Options, place: &Place<'_>) -> String {
         }
         text += "</Proxy>\nProxyPass /app/ balancer://app/\n";
     }
+    let own = || (format!("{folder}/cert.pem"), format!("{folder}/key.pem"));
     if let Some(secure) = place.secure {
+        let (certificate, key) = options.site.clone().unwrap_or_else(own);
+        if options.site.is_some() {
+            text += &format!(
+                "Protocols h2 http/1.1\nRedirect 301 /secure https://localhost:{}/index.html\n<Location /gzip/>\n  \
+                 SetOutputFilter DEFLATE\n</Location>\n",
+                secure.port()
+            );
+        }
         text += &format!(
             "Listen {secure}\nSSLSessionCache \"shmcb:{folder}/tls_cache(65536)\"\n<VirtualHost {secure}>\n  \
-             SSLEngine on\n  SSLCertificateFile \"{folder}/cert.pem\"\n  SSLCertificateKeyFile \"{folder}/key.pem\"\n\
+             SSLEngine on\n  SSLCertificateFile \"{certificate}\"\n  SSLCertificateKeyFile \"{key}\"\n\
              </VirtualHost>\n"
         );
     }

@@ -121,7 +121,14 @@ fn no_answer_and_why() {
 #[test]
 fn targets_that_are_none() {
     let exporter = module("");
-    for target in ["http://127.0.0.1:abc/", "http://a b/", "http://[::1", "http://127.0.0.1/%zz"] {
+    for target in [
+        "http://127.0.0.1:abc/",
+        "http://a b/",
+        "http://[::1",
+        "http://127.0.0.1/%zz",
+        "http://127.0.0.1%3A80/",
+        "http://[127.0.0.1]/",
+    ] {
         exporter.probe("m", target).failed("setup", "target").holds(&[
             "probe_http_status_code 0",
             "!probe_ip_protocol",
@@ -137,6 +144,35 @@ fn targets_that_are_none() {
         "probe_http_duration_seconds{phase=\"resolve\"}",
         "!probe_http_duration_seconds{phase=\"connect\"}",
     ]);
+}
+
+#[test]
+fn a_name_that_nobody_knows() {
+    module("").probe("m", "http://does-not-exist.invalid:1/").holds(&[
+        "probe_success 0",
+        "probe_failure_info{phase=\"resolve\"} 1",
+        "probe_http_status_code 0",
+        "probe_ip_protocol 0",
+        "probe_ip_addr_hash 0",
+        "probe_dns_lookup_time_seconds > 0",
+        "probe_http_duration_seconds{phase=\"resolve\"} > 0",
+        "!probe_http_duration_seconds{phase=\"connect\"}",
+        "!probe_http_duration_seconds{phase=\"tls\"}",
+        "!probe_http_duration_seconds{phase=\"processing\"}",
+        "!probe_http_duration_seconds{phase=\"transfer\"}",
+    ]);
+}
+
+#[test]
+fn http2_in_the_clear_is_not_spoken() {
+    let server = exporter_tests::grpc::Health::start(exporter_tests::grpc::Says::Http(200));
+    module("").probe("m", &format!("http://{}/", server.target())).holds(&[
+        "probe_success 0",
+        "probe_http_status_code 0",
+        "probe_http_version 0",
+        "probe_http_duration_seconds{phase=\"connect\"} > 0",
+    ]);
+    assert!(server.was_left_alone());
 }
 
 #[test]

@@ -28,7 +28,10 @@ fn a_proxy_gets_the_whole_url() {
 
 #[test]
 fn a_proxy_may_resolve_names() {
-    let proxy = Scripted::saying(hello());
+    let proxy = Scripted::start(|asked| match asked.line().starts_with("CONNECT ") {
+        true => answer(403, "", ""),
+        false => hello(),
+    });
     let exporter = module(&format!("proxy_url: 'http://{}', skip_resolve_phase_with_proxy: true", proxy.address()));
     exporter.probe("m", "does-not-exist.invalid").holds(&[
         "probe_success 1",
@@ -39,6 +42,13 @@ fn a_proxy_may_resolve_names() {
         "probe_http_duration_seconds{phase=\"connect\"} > 0",
     ]);
     assert_eq!(proxy.only().line(), "GET http://does-not-exist.invalid/");
+    // A tunnel is asked for by name as well.
+    exporter.probe("m", "https://does-not-exist.invalid/").failed("proxy", "proxy").holds(&[
+        "!probe_ip_protocol",
+        "!probe_dns_lookup_time_seconds",
+        "!probe_http_duration_seconds{phase=\"resolve\"}",
+    ]);
+    assert_eq!(proxy.only().line(), "CONNECT does-not-exist.invalid:443");
     let server = Scripted::saying(hello());
     module("skip_resolve_phase_with_proxy: true")
         .probe("m", &server.at(""))

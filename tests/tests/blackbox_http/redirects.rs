@@ -1,5 +1,5 @@
 use exporter_tests::blackbox::Blackbox;
-use exporter_tests::upstream::DeadPort;
+use exporter_tests::upstream::{Answer, DeadPort, Upstream};
 
 use super::scripted::{Asked, Scripted, answer, hello, redirect};
 
@@ -46,6 +46,9 @@ fn which_are_followed() {
         ]);
     }
     exporter.probe("m", &server.at("/302/ftp://127.0.0.1/")).failed("check", "redirect");
+    exporter
+        .probe("m", &server.at("/302"))
+        .holds(&["probe_http_content_length 5", "probe_http_uncompressed_body_length 5"]);
     server.asked();
     exporter.probe("m", &server.at("/302//")).holds(&["probe_success 1"]);
     let asked = server.asked();
@@ -58,6 +61,14 @@ fn which_are_followed() {
         "probe_http_uncompressed_body_length 0",
         "probe_http_redirects 1",
     ]);
+}
+
+#[test]
+fn each_hop_has_a_connection_of_its_own() {
+    let server = Upstream::start(Answer::text("hello"));
+    server.set_path("/away", Answer::status(302, "").header("Location", "/"));
+    module("").probe("m", &server.url("/away")).holds(&["probe_success 1", "probe_http_redirects 1"]);
+    assert_eq!(server.connections(), 2);
 }
 
 #[test]

@@ -1,15 +1,17 @@
 //! Reads the body of the last answer: unpacked, counted, limited, and kept when a rule wants to see it.
 //!
-//! * Without rules bytes are counted and dropped. With rules at most 32 MiB are kept.
+//! * Without rules bytes are counted and dropped. With rules at most 32 MiB are kept, and [`crate::budget`] has the last word.
 //! * `body_size_limit` is about unpacked bytes; the declared length is not compared with it.
 //! * An endless body takes turns with the other probes.
 
 use std::io;
+use std::sync::Arc;
 
 use tokio::task::coop::consume_budget;
 
 use super::decoder::Decoder;
 use super::exchange::Body;
+use crate::budget::{Budget, Held};
 use crate::reason::{Failure, Phase, Reason};
 
 /// What a rule can see of a body.
@@ -24,8 +26,30 @@ pub(super) struct Plan<'a> {
     pub(super) compression: &'a str,
     /// Most unpacked bytes; 0 is any number.
     pub(super) limit: u64,
-    /// Whether a rule wants to see it.
-    pub(super) keep: bool,
+    /// Where room for it is booked, if a rule wants to see it.
+    pub(super) keep: Option<&'a Arc<Budget>>,
+}
+
+/// A body that was kept.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    pub(super) bytes: Vec<u8>,
+    /// The room that it has.
+    pub(super) held: Option<Held>,
+}
+
+impl Kept {
+    /// Adds bytes. Room is booked for what the vector takes, which is more than what is in it.
+    fn push(&mut self, bytes: &[u8], budget: &Arc<Budget>) -> Result<(), Failure> {
+        let (before, needed) = (self.bytes.capacity(), self.bytes.len() + bytes.len());
+        if needed > before {
+            let room = needed.max(2 * before).min(MOST_KEPT_BYTES.max(needed));
+            self.held.get_or_insert_with(|| Held::nothing(budget)).book(room - before)?;
+            self.bytes.reserve_exact(room - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
 }
 
 /// Why a body could not be read.
@@ -39,7 +63,7 @@ pub(super) struct Unread {
 /// What a body becomes.
 struct Sink<'a> {
     plan: Plan<'a>,
-    kept: Vec<u8>,
+    kept: Kept,
     count: &'a mut u64,
 }
 
@@ -52,21 +76,21 @@ impl Sink<'_> {
         if fits < bytes.len() {
             return Err(too_large(format!("body: expected at most {} bytes (body_size_limit)", self.plan.limit)));
         }
-        if self.plan.keep {
-            if self.kept.len() + bytes.len() > MOST_KEPT_BYTES {
+        if let Some(budget) = self.plan.keep {
+            if self.kept.bytes.len() + bytes.len() > MOST_KEPT_BYTES {
                 return Err(too_large(
                     "body: rules see at most 32 MiB of it; body_size_limit sets a lower limit".to_owned(),
                 ));
             }
-            self.kept.extend_from_slice(bytes);
+            self.kept.push(bytes, budget)?;
         }
         Ok(())
     }
 }
 
 /// Reads a body to its end; `count` has the unpacked bytes so far. Gives the bytes if they are to be kept.
-pub(super) async fn read(body: &mut Body, plan: Plan<'_>, count: &mut u64) -> Result<Vec<u8>, Unread> {
-    let mut sink = Sink { plan, kept: Vec::new(), count };
+pub(super) async fn read(body: &mut Body, plan: Plan<'_>, count: &mut u64) -> Result<Kept, Unread> {
+    let mut sink = Sink { plan, kept: Kept::default(), count };
     if matches!(plan.compression.to_ascii_lowercase().as_str(), "" | "identity") {
         return match plain(body, &mut sink).await {
             Ok(()) => Ok(sink.kept),
@@ -74,7 +98,7 @@ pub(super) async fn read(body: &mut Body, plan: Plan<'_>, count: &mut u64) -> Re
         };
     }
     let Some(mut decoder) = Decoder::new(plan.compression) else {
-        sink.plan.keep = false;
+        sink.plan.keep = None;
         let drained = plain(body, &mut sink).await;
         let what = format!("compression: expected gzip, deflate, br or identity, found {:?}", plan.compression);
         let unknown = Failure::new(Phase::Check, Reason::Compression, what);
@@ -142,7 +166,8 @@ mod tests {
 
     #[tokio::test]
     async fn limits_and_lengths() {
-        let plan = |compression, limit| Plan { compression, limit, keep: true };
+        let budget = Arc::default();
+        let plan = |compression, limit| Plan { compression, limit, keep: Some(&budget) };
         check(b"0123456789", plan("", 10), 10, None).await;
         check(b"0123456789a", plan("", 10), 10, Some(Reason::BodySize)).await;
         check(b"0123456789a", plan("Identity", 0), 11, None).await;
@@ -158,11 +183,24 @@ mod tests {
     #[tokio::test]
     async fn a_bomb_is_counted_or_refused() {
         let bomb = gzip(&vec![0; MOST_KEPT_BYTES + 1]);
+        let budget = Arc::default();
         let plan = |keep| Plan { compression: "gzip", limit: 0, keep };
-        check(&bomb, plan(false), MOST_KEPT_BYTES as u64 + 1, None).await;
+        check(&bomb, plan(None), MOST_KEPT_BYTES as u64 + 1, None).await;
         let mut count = 0;
-        let unread = read(&mut whole(bomb.into()), plan(true), &mut count).await.unwrap_err();
+        let unread = read(&mut whole(bomb.into()), plan(Some(&budget)), &mut count).await.unwrap_err();
         assert_eq!((unread.failure.reason, unread.at_start), (Reason::BodySize, false));
         assert!(unread.failure.what.contains("body_size_limit"), "{}", unread.failure);
+    }
+    #[tokio::test]
+    async fn all_probes_together_keep_so_much() {
+        let budget = Arc::<Budget>::default();
+        let mut others = Held::nothing(&budget);
+        while others.book(1 << 20).is_ok() {}
+        let plan = Plan { compression: "", limit: 0, keep: Some(&budget) };
+        let unread = read(&mut whole(vec![0; 2 << 20].into()), plan, &mut 0).await.unwrap_err();
+        assert_eq!(unread.failure.reason, Reason::BodySize);
+        drop(others);
+        let kept = read(&mut whole(vec![0; 2 << 20].into()), plan, &mut 0).await.unwrap();
+        assert_eq!((kept.bytes.len(), kept.bytes.capacity()), (2 << 20, 2 << 20));
     }
 }

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use hyper::{HeaderMap, Version};
 
-use crate::cel::{Document, Program};
+use super::body::Kept;
+use crate::cel::{self, Document, Program};
 use crate::config::{HeaderRule, Http};
 use crate::reason::{Failure, Phase, Reason};
 use crate::regexp::Regexp;
@@ -152,14 +153,20 @@ const MOST_INLINE_BYTES: usize = 256 << 10;
 /// An expression has so long before it is moved to such a thread as well: how long it takes only running it tells.
 const MOST_INLINE_TIME: Duration = Duration::from_millis(2);
 
+/// What CEL needs for the values of a body, as a multiple of its length, up to what a document may have.
+const VALUES_PER_BODY: usize = 4;
+
 /// Judges a body, here or on a thread of its own.
-pub(super) async fn body(rules: BodyRules, body: Vec<u8>, deadline: Instant) -> Result<(), Failure> {
-    if body.len() <= MOST_INLINE_BYTES
-        && let Some(judged) = rules.judge(&body, deadline.min(Instant::now() + MOST_INLINE_TIME))
+pub(super) async fn body(rules: BodyRules, mut body: Kept, deadline: Instant) -> Result<(), Failure> {
+    if let (true, Some(held)) = (rules.has_cel(), &mut body.held) {
+        held.book(body.bytes.len().saturating_mul(VALUES_PER_BODY).min(cel::MOST_DOCUMENT_BYTES))?;
+    }
+    if body.bytes.len() <= MOST_INLINE_BYTES
+        && let Some(judged) = rules.judge(&body.bytes, deadline.min(Instant::now() + MOST_INLINE_TIME))
     {
         return judged;
     }
-    let judged = tokio::task::spawn_blocking(move || rules.judge(&body, deadline)).await;
+    let judged = tokio::task::spawn_blocking(move || rules.judge(&body.bytes, deadline)).await;
     judged
         .unwrap_or_else(|_| Some(Err(failed(Reason::Internal, "body: its rules could not be looked at"))))
         .unwrap_or_else(|| Err(failed(Reason::Deadline, "body: a CEL rule took until the time was over")))

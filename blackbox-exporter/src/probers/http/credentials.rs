@@ -2,11 +2,11 @@
 //!
 //! Values are never shown. Files are read when a probe runs, white space around their text is left out.
 
-use std::io::Read;
 use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use common::watched::read_bounded;
 use hyper::header::HeaderValue;
 
 use super::target::Url;
@@ -21,13 +21,9 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     let failed = |e: &dyn std::fmt::Display| {
         Failure::new(Phase::Setup, Reason::Module, format!("{}: expected a readable text file: {e}", path.display()))
     };
-    let mut text = Vec::new();
-    let file = std::fs::File::open(path).map_err(|e| failed(&e))?;
-    let n = file.take(MOST_FILE_BYTES + 1).read_to_end(&mut text).map_err(|e| failed(&e))?;
-    if n as u64 > MOST_FILE_BYTES {
-        return Err(failed(&"it is too large"));
-    }
-    Ok(text.trim_ascii().to_owned())
+    // What is no regular file could make everybody wait.
+    let bytes = read_bounded(path, MOST_FILE_BYTES).map_err(|e| failed(&e))?;
+    Ok(bytes.trim_ascii().to_owned())
 }
 
 /// The bytes of something that is given in one of several ways; nothing is none.
@@ -88,4 +84,23 @@ pub(super) fn configured(client: &HttpClient) -> Result<Option<HeaderValue>, Fai
 /// The `Authorization` of a URL's user.
 pub(super) fn of_url(url: &Url) -> Result<Option<HeaderValue>, Failure> {
     url.user.as_ref().map(|(user, password)| value(&basic(user.as_bytes(), password.0.as_bytes()))).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_with_secrets() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f");
+        for (bytes, want) in [(&b" text \n"[..], &b"text"[..]), (b"", b""), (b"\xff", b"\xff")] {
+            std::fs::write(&file, bytes).unwrap();
+            assert_eq!(read_file(&file).ok().as_deref(), Some(want), "{bytes:?}");
+        }
+        // Whoever opens a pipe waits for its other end: what is no regular file is not opened.
+        for path in [Path::new("/dev/null"), folder.path(), &folder.path().join("none")] {
+            assert_eq!(read_file(path).unwrap_err().reason, Reason::Module, "{}", path.display());
+        }
+    }
 }

@@ -34,6 +34,13 @@ const MODIFIED: Desc<'static> = Desc::gauge(
     &[],
 );
 
+/// The families of TLS that it has.
+pub(in crate::probers) const TLS: tls::With = tls::With { last_chain: true, cipher: true };
+
+/// The families of this prober alone.
+pub(in crate::probers) const FAMILIES: &[Desc<'static>] =
+    &[DURATION, LENGTH, BODY, REDIRECTS, SSL, STATUS, VERSION, REGEX, CEL, MODIFIED];
+
 /// One round trip.
 #[derive(Debug, Default)]
 pub(super) struct Trip {
@@ -132,7 +139,7 @@ impl Facts {
             plain(&MODIFIED, signed(modified));
         }
         self.write_phases(page);
-        self.tls.write(page, tls::With { last_chain: true, cipher: true });
+        self.tls.write(page, TLS);
     }
 
     fn write_phases(&self, page: &mut Page) {

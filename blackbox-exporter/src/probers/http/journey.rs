@@ -143,6 +143,9 @@ impl<'a> Journey<'a> {
                 authorization = configured.clone().or(authorization);
             }
             let authorization = authorization.or(own_authorization.clone().filter(|_| !self.strayed));
+            if let Some(value) = &authorization {
+                log.veil().add_authorization(&String::from_utf8_lossy(value.as_bytes()));
+            }
             set(&mut template, header::AUTHORIZATION, authorization);
             let cookie = self.cookies(own_cookie.as_ref().filter(|_| !self.strayed));
             set(&mut template, header::COOKIE, cookie);
@@ -163,7 +166,8 @@ impl<'a> Journey<'a> {
                 facts.seen = Seen::default();
                 redirects::astray(astray)
             })?;
-            log.info("Following redirect", &[("status", &head.status), ("location", &next)]);
+            // A query is where tokens are: only that there is one is shown.
+            log.info("Following redirect", &[("status", &head.status), ("location", &next.without_query())]);
             if next.user.is_none() && self.origin.is_host_of(&next) && self.origin.is_host_of(&self.url) {
                 next.user = self.url.user.take();
             }

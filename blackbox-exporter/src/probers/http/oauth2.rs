@@ -129,10 +129,10 @@ async fn ask(
     if !(200..300).contains(&head.status) {
         return Ok(None);
     }
-    let plan = Plan { compression: "", limit: MOST_ANSWER_BYTES, keep: true };
-    let bytes = body::read(&mut body, plan, &mut 0).await.map_err(|unread| failed(&unread.failure))?;
+    let plan = Plan { compression: "", limit: MOST_ANSWER_BYTES, keep: Some(&way.network.budget) };
+    let kept = body::read(&mut body, plan, &mut 0).await.map_err(|unread| failed(&unread.failure))?;
     let kind = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let Some((kind, token)) = parse(kind, &bytes) else { return Ok(None) };
+    let Some((kind, token)) = parse(kind, &kept.bytes) else { return Ok(None) };
     credentials::value(format!("{kind} {token}").as_bytes()).map(Some)
 }
 
@@ -223,6 +223,11 @@ fn assertion(oauth2: &OAuth2) -> Result<String, Failure> {
     let mut signature = vec![0; key.public().modulus_len()];
     key.sign(padding, &random, signed.as_bytes(), &mut signature).map_err(no_random)?;
     Ok(format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature)))
+}
+
+/// For the table of parsers.
+pub(super) fn feed(content_type: &str, bytes: &[u8]) {
+    drop(parse(content_type, bytes));
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use common::watched::read_bounded;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Uri, Version};
@@ -82,15 +83,8 @@ const MOST_FILE_BYTES: u64 = 64 << 20;
 pub(super) async fn body_file(path: &Path) -> Result<Payload, Failure> {
     let path = path.to_owned();
     let read = tokio::task::spawn_blocking(move || {
-        let at = |e: std::io::Error| format!("body_file {}: {e}", path.display());
-        let size = std::fs::metadata(&path).map_err(at)?.len();
-        if size > MOST_FILE_BYTES {
-            return Err(format!(
-                "body_file {}: expected at most {MOST_FILE_BYTES} bytes, found {size}",
-                path.display()
-            ));
-        }
-        std::fs::read(&path).map_err(at)
+        // What is no regular file could keep the thread for ever.
+        read_bounded(&path, MOST_FILE_BYTES).map_err(|e| format!("body_file {}: {e}", path.display()))
     });
     let bytes =
         read.await.unwrap_or_else(|_| Err("body_file: could not be read".to_owned())).map_err(Failure::module)?;
@@ -158,7 +152,8 @@ pub(super) fn headers(http: &config::Http) -> Result<HeaderMap, Failure> {
         }
         for path in &values.files {
             let text = super::credentials::read_file(path)?;
-            let (key, value) = field(name, &text)?;
+            let (key, mut value) = field(name, &text)?;
+            value.set_sensitive(true);
             map.append(key, value);
         }
     }

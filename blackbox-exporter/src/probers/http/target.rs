@@ -6,6 +6,7 @@
 //! * Differs from Go: an escaped character stays escaped where another one of the path has to be escaped.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use crate::config::Secret;
 
@@ -32,6 +33,9 @@ pub(super) enum Astray {
     /// It is neither `http` nor `https`.
     Scheme,
 }
+
+/// Bytes of a `Location` that is followed.
+const MOST_LOCATION_BYTES: usize = 64 << 10;
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,6 +89,10 @@ impl Url {
     /// # Errors
     /// It leads nowhere.
     pub(super) fn join(&self, location: &str) -> Result<(Self, bool), Astray> {
+        // A peer may send megabytes, which no request line can hold.
+        if location.len() > MOST_LOCATION_BYTES {
+            return Err(Astray::Broken("expected a URL of at most 64 KiB"));
+        }
         let location = location.split('#').next().unwrap_or_default();
         let relative = |path: String| -> Result<(Self, bool), Astray> {
             let path = request_path(&without_dots(&path)).map_err(Astray::Broken)?;
@@ -113,6 +121,12 @@ impl Url {
                 relative(format!("{folder}{location}"))
             }
         }
+    }
+
+    /// As it is displayed, without what the query says.
+    pub(super) fn without_query(&self) -> String {
+        let (path, mark) = self.path.split_once('?').map_or((self.path.as_str(), ""), |(path, _)| (path, "?…"));
+        format!("{}://{}{path}{mark}", self.scheme(), self.authority())
     }
 
     /// `http` or `https`.
@@ -179,22 +193,17 @@ fn credentials(user: &str) -> Result<(String, Secret), &'static str> {
 fn host_and_port(text: &str) -> Result<(String, Option<String>), &'static str> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
-            let (host, port) = rest.split_once(']').ok_or("expected a closing bracket behind the IPv6 address")?;
-            let host = match host.split_once("%25") {
-                Some((ip, zone)) => format!("{ip}%{}", unescape(zone)?),
-                None if host.contains('%') => return Err("expected %25 before the zone of an address"),
-                None => host.to_owned(),
-            };
-            (host, port)
+            let (host, port) = rest.rsplit_once(']').ok_or("expected a closing bracket behind the IPv6 address")?;
+            let (ip, zone) = host.split_once("%25").unwrap_or((host, ""));
+            if ip.parse::<Ipv6Addr>().is_err() || host.ends_with("%25") {
+                return Err("expected an IPv6 address in brackets");
+            }
+            (if zone.is_empty() { ip.to_owned() } else { format!("{ip}%{}", unescape(zone)?) }, port)
         }
         None => {
+            // The last colon, so that an IPv6 address may lack the brackets it should have.
             let (host, port) = text.split_at(text.rfind(':').unwrap_or(text.len()));
-            // ASCII has no need of escapes, and no host a way to hide behind them.
-            let hides = |rest: &str| rest.starts_with(|c: char| c < '8') && !rest.starts_with("25");
-            if host.split('%').skip(1).any(hides) {
-                return Err("expected a host without escaped letters");
-            }
-            (unescape(host)?, port)
+            (unescape_host(host)?, port)
         }
     };
     let port = match port.strip_prefix(':') {
@@ -232,6 +241,16 @@ fn escape(out: &mut String, text: &str, fine: impl Fn(u8) -> bool) {
         } else {
             out.push_str(&format!("%{b:02X}"));
         }
+    }
+}
+
+/// As [`unescape`]; a host has no reason to escape ASCII, and a name in disguise is none (RFC 3986, section 3.2.2, has escapes
+/// for other scripts), but for the percent sign itself.
+fn unescape_host(host: &str) -> Result<String, &'static str> {
+    let disguised = |behind: &str| !behind.starts_with("25") && behind.starts_with(|c: char| ('0'..='7').contains(&c));
+    match host.split('%').skip(1).any(disguised) {
+        true => Err("expected a host without escaped letters, digits and signs"),
+        false => unescape(host),
     }
 }
 
@@ -303,14 +322,20 @@ mod tests {
         check("us%40:p%3aw@h:81", "us@:p:w@ http h 81 /");
         check("[::1]:99/", "http ::1 99 /");
         check("http://[fe80::1%25eth0]/", "http fe80::1%eth0 80 /");
+        check("http://::1:99/", "http ::1 99 /");
+        check("h%C3%A4.test:1", "http h\u{e4}.test 1 /");
+        check("a%25", "http a% 80 /");
         check("h:99999", "http h 0 /");
         check("ftp://h/", "http ftp 80 //h/");
         check("h:abc", "expected a number as port");
         check("a b", "expected a host without blanks and other such characters");
         check("http://[::1", "expected a closing bracket behind the IPv6 address");
-        check("http://[fe80::1%eth0]/", "expected %25 before the zone of an address");
-        check("http://app%2etest/", "expected a host without escaped letters");
-        check("::1", "http : 1 /");
+        for none in ["", "1.2.3.4", "h", "::1%lo", "::1%25", "::1%3a", "%3a:1", "::1]", "12345::"] {
+            check(&format!("http://[{none}]:1/"), "expected an IPv6 address in brackets");
+        }
+        for disguised in ["127.0.0.1%3A80", "%31", "%6cocalhost", "a%25b%41"] {
+            check(disguised, "expected a host without escaped letters, digits and signs");
+        }
         check("h/%zz", "expected two hexadecimal digits behind each % of the URL");
         check("h/%", "expected two hexadecimal digits behind each % of the URL");
         check("h/\n", "expected a URL without control characters");
@@ -352,7 +377,8 @@ mod tests {
         assert_eq!(base.join("/x").unwrap().0.user, base.user);
         assert_eq!(base.join("http://h:81/x").unwrap().0.user, None);
         assert_eq!(base.join("ftp://o/"), Err(Astray::Scheme));
-        for broken in ["http://[::1", "1a:b", "/%x", "http:o"] {
+        let long = "x".repeat(MOST_LOCATION_BYTES + 1);
+        for broken in ["http://[::1", "1a:b", "/%x", "http:o", long.as_str()] {
             assert!(matches!(base.join(broken), Err(Astray::Broken(_))), "{broken}");
         }
     }

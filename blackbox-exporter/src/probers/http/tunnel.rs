@@ -147,6 +147,13 @@ fn end_of_head(bytes: &[u8]) -> Option<usize> {
     None
 }
 
+/// For the table of parsers.
+pub(super) fn feed(bytes: &[u8]) {
+    if let Answer::Status(_, end) = parse(bytes) {
+        assert!(end <= bytes.len(), "a head cannot end behind what came");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

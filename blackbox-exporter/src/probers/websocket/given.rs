@@ -2,12 +2,11 @@
 //!
 //! What cannot be read is left out and logged, as the Go exporter does: the server's answer tells what it thinks of that.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use common::watched::read_bounded;
 
 use crate::config::{Given, HeaderValues, HttpClient};
 use crate::run::ProbeLog;
@@ -50,14 +49,11 @@ fn text(given: Option<&Given>, log: &mut ProbeLog) -> Option<String> {
 
 /// The text of a file, white space around it left out.
 fn file(path: &Path, log: &mut ProbeLog) -> Option<String> {
-    let read = || {
-        let mut text = String::new();
-        let n = File::open(path)?.take(MOST_FILE_BYTES + 1).read_to_string(&mut text)?;
-        let fits = u64::try_from(n).is_ok_and(|n| n <= MOST_FILE_BYTES);
-        if fits { Ok(text.trim().to_owned()) } else { Err(io::Error::from(io::ErrorKind::FileTooLarge)) }
-    };
-    match read() {
-        Ok(text) => Some(text),
+    // What is no regular file could make everybody wait.
+    let read = read_bounded(path, MOST_FILE_BYTES)
+        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "expected text, found other bytes".to_owned()));
+    match read {
+        Ok(text) => Some(text.trim().to_owned()),
         Err(e) => {
             log.warn("A file with a header cannot be read", &[("file", &path.display()), ("err", &e)]);
             None
