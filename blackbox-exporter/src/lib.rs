@@ -3,8 +3,9 @@
 //! [`config`] reads `blackbox.yml`; [`probers`] is the table of probers, a file each; a [`run`] is one probe while it runs.
 //! What several probers share: [`endpoint`] splits `host:port`, [`resolve`] chooses the address, [`network`] opens
 //! connections where that is allowed, [`tls`] shakes hands and tells about certificates, [`dialogue`] talks by a script,
-//! [`budget`] bounds what all probes keep together, [`veil`] hides secrets, [`reason`] says why a probe failed, [`regexp`] and [`cel`] are the two languages of rules. [`exporter`] answers Prometheus
-//! with them; [`routes`] says what is served where.
+//! [`given`] reads what a module has in files, [`reason`] says why a probe failed, [`regexp`] and [`cel`] are the two
+//! languages of rules, [`budget`] bounds what all probes keep together, and [`veil`] hides secrets. [`exporter`] answers
+//! Prometheus with them; [`routes`] says what is served where.
 
 pub mod budget;
 pub mod cel;
@@ -14,6 +15,7 @@ pub mod endpoint;
 pub mod exporter;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod given;
 pub mod history;
 pub mod landing;
 pub mod module;

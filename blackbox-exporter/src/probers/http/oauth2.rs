@@ -72,7 +72,7 @@ pub(super) async fn authorization(
     if oauth2.grant_type == JWT_BEARER {
         return ask(&way, oauth2, &url, &headers, &form).await?.ok_or_else(|| failed("the server gives none"));
     }
-    let secret = credentials::text(oauth2.client_secret.as_ref())?;
+    let secret = crate::given::text(oauth2.client_secret.as_ref())?;
     let pair = format!("{}:{}", encoded(&oauth2.client_id), encoded(&secret));
     let basic = credentials::value(format!("Basic {}", BASE64_STANDARD.encode(pair)).as_bytes())?;
     headers.insert(header::AUTHORIZATION, basic);
@@ -178,7 +178,7 @@ fn encoded(text: &str) -> String {
 
 /// A signed assertion that this is the client.
 fn assertion(oauth2: &OAuth2) -> Result<String, Failure> {
-    let pem = credentials::text(oauth2.client_certificate_key.as_ref())?;
+    let pem = crate::given::text(oauth2.client_certificate_key.as_ref())?;
     let (algorithm, padding): (_, &dyn ring::signature::RsaEncoding) = match oauth2.signature_algorithm.as_str() {
         "RS384" => ("RS384", &RSA_PKCS1_SHA384),
         "RS512" => ("RS512", &RSA_PKCS1_SHA512),

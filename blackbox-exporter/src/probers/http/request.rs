@@ -151,7 +151,7 @@ pub(super) fn headers(http: &config::Http) -> Result<HeaderMap, Failure> {
             map.append(key, value);
         }
         for path in &values.files {
-            let text = super::credentials::read_file(path)?;
+            let text = crate::given::read_file(path)?;
             let (key, mut value) = field(name, &text)?;
             value.set_sensitive(true);
             map.append(key, value);
