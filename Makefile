@@ -13,7 +13,7 @@ TAG ?= latest
 # What is looked for, and the Debian package that brings it.
 LINKER = cc:gcc /usr/include/stdio.h:libc6-dev
 PEERS = prometheus:prometheus promtool:prometheus apache2:apache2 htpasswd:apache2-utils curl:curl openssl:openssl \
-	nginx:nginx unbound:unbound setpriv:util-linux unshare:util-linux /etc/ssl/certs/ca-certificates.crt:ca-certificates
+	nginx:nginx unbound:unbound setpriv:util-linux unshare:util-linux ip:iproute2 /etc/ssl/certs/ca-certificates.crt:ca-certificates
 
 # Where cargo puts programs: .cargo/config.toml names this machine's own target.
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)

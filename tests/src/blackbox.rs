@@ -11,6 +11,8 @@ use crate::client::{Request, Response, percent_encoded};
 use crate::page::{Metric, Page, metric};
 use crate::running::Running;
 
+const NAME: &str = "blackbox-exporter";
+
 /// A running blackbox exporter; killed when dropped.
 #[derive(Debug)]
 pub struct Blackbox {
@@ -37,12 +39,23 @@ impl Blackbox {
     /// As [`Blackbox::start`], with further flags and environment variables.
     #[track_caller]
     pub fn start_with(yaml: &str, flags: &[&str], environment: &[(&str, &OsStr)]) -> Self {
+        Self::run(yaml, flags, |args| Running::start_with(NAME, args, environment))
+    }
+
+    /// As [`Blackbox::start`], by way of another program: `wrapper` and its arguments come first.
+    #[track_caller]
+    pub fn start_under(wrapper: &[&str], yaml: &str) -> Self {
+        Self::run(yaml, &[], |args| Running::start_under(wrapper, NAME, args))
+    }
+
+    #[track_caller]
+    fn run(yaml: &str, flags: &[&str], start: impl FnOnce(&[String]) -> Running) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("blackbox.yml");
         fs::write(&file, yaml).expect("the folder is writable");
         let mut args = vec![format!("--config.file={}", file.display())];
         args.extend(flags.iter().map(ToString::to_string));
-        Self { program: Running::start_with("blackbox-exporter", &args, environment), folder }
+        Self { program: start(&args), folder }
     }
 
     /// The program.

@@ -17,9 +17,25 @@ const INSIDE: &str = "EXPORTER_TESTS_INSIDE_NAMESPACE";
 /// returns false; where the machine does not permit namespaces it prints so and returns false, too.
 #[track_caller]
 pub fn entered(test: &str) -> bool {
+    enter(test, &[])
+}
+
+/// As [`entered`], with a network of its own as well, of which nothing is up but what the test brings up.
+#[track_caller]
+pub fn entered_alone(test: &str) -> bool {
+    enter(test, &["--net"])
+}
+
+#[track_caller]
+fn enter(test: &str, further: &[&str]) -> bool {
     if env::var_os(INSIDE).is_some() {
         return true;
     }
+    let unshare = || {
+        let mut unshare = unshare();
+        unshare.args(further);
+        unshare
+    };
     let probe = unshare().arg("true").output().expect("unshare starts");
     if !probe.status.success() {
         skip(test, &format!("no namespaces here: {}", String::from_utf8_lossy(&probe.stderr).trim()));

@@ -14,6 +14,7 @@ use crate::client::{Request, Response};
 use crate::log_line;
 use crate::page::Page;
 use crate::prometheus::check_metrics;
+use crate::tools::tool;
 use crate::wait::{DEADLINE, until};
 
 /// A directory with other builds of the programs to test, for example the release ones.
@@ -47,7 +48,20 @@ impl Running {
     /// As [`Running::start`], with environment variables set.
     #[track_caller]
     pub fn start_with<S: AsRef<OsStr>>(name: &str, args: &[S], environment: &[(&str, &OsStr)]) -> Self {
-        let child = Logged::spawn(name, command(name, args).envs(environment.iter().copied()));
+        Self::spawn(name, command(name, args).envs(environment.iter().copied()))
+    }
+
+    /// As [`Running::start`], by way of another program that becomes it: `wrapper` and its arguments come first.
+    #[track_caller]
+    pub fn start_under<S: AsRef<OsStr>>(wrapper: &[&str], name: &str, args: &[S]) -> Self {
+        let (first, rest) = wrapper.split_first().expect("a program to start it with");
+        let inner = command(name, args);
+        Self::spawn(name, Command::new(tool(first)).args(rest).arg(inner.get_program()).args(inner.get_args()))
+    }
+
+    #[track_caller]
+    fn spawn(name: &str, command: &mut Command) -> Self {
+        let child = Logged::spawn(name, command);
         let address = child.wait_for_line("`Listening on`", |line| {
             let listening = log_line::field(line, "msg")? == "Listening on";
             listening.then(|| log_line::field(line, "local")?.parse().ok()).flatten()

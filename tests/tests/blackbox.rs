@@ -390,3 +390,24 @@ fn a_start_that_cannot_succeed_says_why() {
     let end = run_to_end("blackbox-exporter", &["--version"]);
     assert!(end.stdout.starts_with("blackbox_exporter, version "), "{}", end.stdout);
 }
+
+#[test]
+fn ports_that_do_not_answer_and_addresses_that_nothing_leads_to() {
+    // A queue of one that is full: further attempts to connect are left without an answer.
+    let flags = rustix::net::SocketFlags::CLOEXEC;
+    let socket =
+        rustix::net::socket_with(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, flags, None);
+    let socket = socket.unwrap();
+    rustix::net::bind(&socket, &std::net::SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    rustix::net::listen(&socket, 0).unwrap();
+    let address = std::net::SocketAddr::try_from(rustix::net::getsockname(&socket).unwrap()).unwrap();
+    let waiting = std::net::TcpStream::connect(address).unwrap();
+    let blackbox = Blackbox::start(MODULES);
+    blackbox
+        .probe("brief", &address.to_string())
+        .failed("connect", "connect_timeout")
+        .holds(&["!probe_failed_due_to_regex", "probe_ip_protocol 4"]);
+    drop(waiting);
+    // A network that no host may have.
+    blackbox.probe("brief", "255.255.255.255:9").failed("connect", "unreachable");
+}

@@ -1,7 +1,11 @@
 //! ICMP probes of this machine, where it lets this process ping at all.
 
+use std::process::Command;
+
 use exporter_tests::blackbox::Blackbox;
+use exporter_tests::namespace::entered_alone;
 use exporter_tests::skip::skip;
+use exporter_tests::tools::{run, tool};
 use exporter_tests::wait::DEADLINE;
 
 const MODULES: &str = "
@@ -147,4 +151,30 @@ fn packets_are_as_the_module_wants_them() {
         // Without the wish it is the system's choice.
         assert!(!whole || packet[6] & 0x40 != 0, "{module}");
     }
+}
+
+#[test]
+fn without_the_privilege_the_range_of_groups_decides_and_the_log_says_so() {
+    let test = "without_the_privilege_the_range_of_groups_decides_and_the_log_says_so";
+    if !entered_alone(test) {
+        return;
+    }
+    run(Command::new(tool("ip")).args(["link", "set", "lo", "up"]));
+    let groups = "/proc/sys/net/ipv4/ping_group_range";
+    let start = |range: &str| {
+        std::fs::write(groups, range).map_err(|e| format!("{groups}: {e}"))?;
+        Ok::<_, String>(Blackbox::start_under(&["setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw"], MODULES))
+    };
+    let allowed = match start("0 0") {
+        Ok(allowed) => allowed,
+        Err(what) => return skip(test, &what),
+    };
+    allowed.probe("icmp", "127.0.0.1").holds(&["probe_success 1", "probe_icmp_reply_hop_limit 64"]);
+    allowed.probe("whole", "127.0.0.1").failed("setup", "permission");
+    let log = allowed.program().log();
+    assert!(log.contains("datagram sockets; dont_fragment needs CAP_NET_RAW"), "{log}");
+    let refused = start("1 0").unwrap();
+    refused.probe("icmp", "127.0.0.1").failed("setup", "permission");
+    let log = refused.program().log();
+    assert!(log.contains("ICMP probes fail: they need a group in net.ipv4.ping_group_range or CAP_NET_RAW"), "{log}");
 }
