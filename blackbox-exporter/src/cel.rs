@@ -3,7 +3,7 @@
 //!
 //! An expression is parsed (`parser`), checked against the signatures of the standard library (`check`) and run (`eval`); a
 //! body is read by `json`. The language is ours from the first letter: the crate there is parses by recursion without bounds,
-//! so a long expression ends the process, and runs without anything that could stop it.
+//! so a hundred parentheses end the process, and runs without anything that could stop it.
 //!
 //! Numbers of a body are doubles: they compare with every number, but arithmetic with an int literal fails, as in Go.
 //!
