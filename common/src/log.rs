@@ -210,11 +210,9 @@ pub fn time_of(at: SystemTime) -> String {
     timestamp(at.duration_since(UNIX_EPOCH).unwrap_or_default(), 0)
 }
 
-/// UTC in RFC 3339 with `digits` behind the second.
-fn timestamp(since_epoch: Duration, digits: usize) -> String {
-    let seconds = since_epoch.as_secs();
-    let (days, of_day) = ((seconds / 86_400) as i64, seconds % 86_400);
-    // Days to date in the proleptic Gregorian calendar, with years that begin in March so that leap days come last.
+/// Year, month and day, both from 1, of a day in the proleptic Gregorian calendar; `days` are counted from 1970-01-01.
+pub fn date_of(days: i64) -> (i64, i64, i64) {
+    // With years that begin in March leap days come last; 400 years are 146,097 days.
     let shifted = days + 719_468;
     let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
     let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
@@ -222,7 +220,14 @@ fn timestamp(since_epoch: Duration, digits: usize) -> String {
     let from_march = (5 * of_year + 2) / 153;
     let day = of_year - (153 * from_march + 2) / 5 + 1;
     let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// UTC in RFC 3339 with `digits` behind the second.
+fn timestamp(since_epoch: Duration, digits: usize) -> String {
+    let seconds = since_epoch.as_secs();
+    let of_day = seconds % 86_400;
+    let (year, month, day) = date_of((seconds / 86_400) as i64);
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
     let nanos = format!("{:09}", since_epoch.subsec_nanos());
     let fraction = nanos.get(..digits).filter(|digits| !digits.is_empty());

@@ -144,35 +144,25 @@ fn add<'a>(left: &Value<'a>, right: &Value<'a>, meter: &mut Meter) -> Outcome<'a
     })
 }
 
+/// Whole numbers of either sign have the same rules, and no trait in common.
+macro_rules! whole {
+    ($op:expr, $left:expr, $right:expr) => {
+        match $op {
+            Op::Divide | Op::Remainder if *$right == 0 => Err("expected a divisor, found zero"),
+            Op::Add => $left.checked_add(*$right).ok_or(OVERFLOW),
+            Op::Subtract => $left.checked_sub(*$right).ok_or(OVERFLOW),
+            Op::Multiply => $left.checked_mul(*$right).ok_or(OVERFLOW),
+            Op::Divide => $left.checked_div(*$right).ok_or(OVERFLOW),
+            _ => $left.checked_rem(*$right).ok_or(OVERFLOW),
+        }
+    };
+}
+
 /// Only numbers of one type go together.
 fn arithmetic<'a>(op: Op, left: &Value<'a>, right: &Value<'a>) -> Outcome<'a> {
     Ok(match (left, right) {
-        (Value::Int(left), Value::Int(right)) => {
-            if *right == 0 && matches!(op, Op::Divide | Op::Remainder) {
-                return Err("expected a divisor, found zero".into());
-            }
-            let result = match op {
-                Op::Add => left.checked_add(*right),
-                Op::Subtract => left.checked_sub(*right),
-                Op::Multiply => left.checked_mul(*right),
-                Op::Divide => left.checked_div(*right),
-                _ => left.checked_rem(*right),
-            };
-            Value::Int(result.ok_or(OVERFLOW)?)
-        }
-        (Value::Uint(left), Value::Uint(right)) => {
-            if *right == 0 && matches!(op, Op::Divide | Op::Remainder) {
-                return Err("expected a divisor, found zero".into());
-            }
-            let result = match op {
-                Op::Add => left.checked_add(*right),
-                Op::Subtract => left.checked_sub(*right),
-                Op::Multiply => left.checked_mul(*right),
-                Op::Divide => left.checked_div(*right),
-                _ => left.checked_rem(*right),
-            };
-            Value::Uint(result.ok_or(OVERFLOW)?)
-        }
+        (Value::Int(left), Value::Int(right)) => Value::Int(whole!(op, left, right)?),
+        (Value::Uint(left), Value::Uint(right)) => Value::Uint(whole!(op, left, right)?),
         (Value::Double(left), Value::Double(right)) => Value::Double(match op {
             Op::Add => left + right,
             Op::Subtract => left - right,

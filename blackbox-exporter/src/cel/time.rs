@@ -85,15 +85,7 @@ impl Timestamp {
     pub(super) fn civil(self, offset: i64) -> Civil {
         let local = self.seconds + offset;
         let (day_number, second) = (local.div_euclid(DAY), local.rem_euclid(DAY));
-        // Years begin in March here, so a leap day is the last of its year; 400 years are 146,097 days.
-        let shifted = day_number + 719_468;
-        let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month_from_march = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-        let year = era * 400 + year_of_era + i64::from(month <= 2);
+        let (year, month, day) = common::log::date_of(day_number);
         Civil {
             year,
             month,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
@@ -61,6 +61,19 @@ pub(super) struct Verifier {
     pub(super) facts: Facts,
 }
 
+impl Verifier {
+    /// The proof that the server has the key of its certificate; whoever takes any certificate needs none.
+    fn proof(
+        &self,
+        verify: impl FnOnce(&WebPkiSupportedAlgorithms) -> Result<HandshakeSignatureValid, Error>,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        match self.judge.insecure {
+            true => Ok(HandshakeSignatureValid::assertion()),
+            false => verify(&self.judge.provider.signature_verification_algorithms),
+        }
+    }
+}
+
 impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
@@ -91,12 +104,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        match self.judge.insecure {
-            true => Ok(HandshakeSignatureValid::assertion()),
-            false => {
-                verify_tls12_signature(message, cert, signed, &self.judge.provider.signature_verification_algorithms)
-            }
-        }
+        self.proof(|algorithms| verify_tls12_signature(message, cert, signed, algorithms))
     }
 
     fn verify_tls13_signature(
@@ -105,12 +113,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        match self.judge.insecure {
-            true => Ok(HandshakeSignatureValid::assertion()),
-            false => {
-                verify_tls13_signature(message, cert, signed, &self.judge.provider.signature_verification_algorithms)
-            }
-        }
+        self.proof(|algorithms| verify_tls13_signature(message, cert, signed, algorithms))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
