@@ -29,7 +29,8 @@ const DEEP_STACK: usize = 64 << 20;
 #[derive(Clone)]
 pub struct Regexp {
     source: Arc<str>,
-    engine: regex::Regex,
+    /// Shared: a copy of its own would begin without what the engine has worked out while it searched.
+    engine: Arc<regex::Regex>,
     /// What each group is called, without group 0; here rather than in the engine, which wants every name once.
     names: Arc<[Option<Box<str>>]>,
 }
@@ -73,7 +74,7 @@ impl Regexp {
                     .map_err(|_| "expected an expression the engine can run, found one it fails on".to_owned())?
             })?
         };
-        Ok(Self { source: source.into(), engine, names: translated.names.into() })
+        Ok(Self { source: source.into(), engine: engine.into(), names: translated.names.into() })
     }
 
     /// As it was written.

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::panic::Location;
 use std::sync::Arc;
-use std::time::Duration;
 
 use common::exposition::Page;
 use common::log::{self, Layout};
@@ -162,9 +161,4 @@ fn cut_to(text: Cow<'_, str>, most: usize) -> Cow<'_, str> {
         Some((at, _)) => Cow::Owned(format!("{}…", text.get(..at).unwrap_or_default())),
         None => text,
     }
-}
-
-/// Seconds as a sample has them.
-pub fn seconds(duration: Duration) -> f64 {
-    duration.as_secs_f64()
 }

@@ -34,7 +34,7 @@ use crate::config;
 use crate::module::Module;
 use crate::reason::{Failure, Phase, Reason};
 use crate::resolve::resolve;
-use crate::run::{Run, seconds, within};
+use crate::run::{Run, within};
 use crate::tls;
 
 const DURATION: Desc<'static> =
@@ -166,7 +166,7 @@ async fn check(module: &Module, run: &mut Run, facts: &mut Facts) -> Result<(), 
         }
     };
     let done = within(run.deadline, Arc::clone(&run.progress), work).await;
-    facts.check = Some(seconds(started.elapsed()));
+    facts.check = Some(started.elapsed().as_secs_f64());
     done
 }
 

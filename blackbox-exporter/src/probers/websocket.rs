@@ -42,7 +42,7 @@ use crate::module::Module;
 use crate::network::Network;
 use crate::reason::{Failure, Phase, Progress, Reason};
 use crate::resolve::resolve;
-use crate::run::{Run, seconds, within};
+use crate::run::{Run, within};
 use crate::tls;
 
 const STATUS: Desc<'static> = Desc::gauge(
@@ -88,14 +88,14 @@ impl Facts {
         page.sample::<&str>(&UPGRADED, &[], f64::from(u8::from(self.upgraded)));
         page.sample::<&str>(&FAILED, &[], f64::from(u8::from(self.failed)));
         let processing = self.dialed.map(|(from, took)| {
-            let took = took.unwrap_or_else(|| seconds(from.elapsed()));
+            let took = took.unwrap_or_else(|| from.elapsed().as_secs_f64());
             (took - self.connect.unwrap_or_default()).max(0.0)
         });
         for (phase, took) in [
             ("resolve", self.resolve),
             ("connect", self.connect),
             ("processing", processing),
-            ("transfer", self.transfer.map(|from| seconds(from.elapsed()))),
+            ("transfer", self.transfer.map(|from| from.elapsed().as_secs_f64())),
         ] {
             if let Some(took) = took {
                 page.sample(&DURATION, &[phase], took);
@@ -158,7 +158,7 @@ impl Attempt<'_> {
         progress.enter(Phase::Connect);
         let started = Instant::now();
         let stream = network.connect(to, None).await?;
-        facts.connect = Some(seconds(started.elapsed()));
+        facts.connect = Some(started.elapsed().as_secs_f64());
         let upgraded = match &client {
             None => {
                 progress.enter(Phase::Request);
@@ -178,7 +178,7 @@ impl Attempt<'_> {
             }
         };
         facts.upgraded = true;
-        facts.dialed = Some((begun, Some(seconds(begun.elapsed()))));
+        facts.dialed = Some((begun, Some(begun.elapsed().as_secs_f64())));
         if config.query_response.is_empty() {
             return Ok(());
         }

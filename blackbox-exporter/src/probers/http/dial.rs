@@ -13,7 +13,6 @@ use crate::config::{self, IpSelection};
 use crate::network::Network;
 use crate::reason::{Failure, Phase, Progress, Reason};
 use crate::resolve::{self, Address};
-use crate::run::seconds;
 use crate::tls;
 
 /// How connections are made; the same for all round trips of a probe.
@@ -117,7 +116,7 @@ impl Way<'_> {
         self.progress.enter(Phase::Resolve);
         let started = Instant::now();
         let found = resolve::address(host, ip).await;
-        trip.resolve = seconds(started.elapsed());
+        trip.resolve = started.elapsed().as_secs_f64();
         if found.is_err() {
             self.network.dialed.attempted.fetch_add(1, Ordering::Relaxed);
             self.network.dialed.resolution.fetch_add(1, Ordering::Relaxed);
@@ -129,7 +128,7 @@ impl Way<'_> {
         self.progress.enter(Phase::Connect);
         let started = Instant::now();
         let stream = self.network.connect_http(address.with_port(port)).await?;
-        trip.connect = seconds(started.elapsed());
+        trip.connect = started.elapsed().as_secs_f64();
         Ok(Box::new(Counted::new(stream, Arc::clone(self.network))))
     }
 
@@ -158,7 +157,7 @@ impl Way<'_> {
                 None => Some(Box::pin(client.connect(opened.stream, to.server_name, facts)).await?),
             };
             let stream = stream.ok_or_else(|| tls::too_old(facts))?;
-            trip.tls = seconds(started.elapsed());
+            trip.tls = started.elapsed().as_secs_f64();
             opened.http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             opened.stream = Box::new(stream);
         }

@@ -7,7 +7,6 @@ use common::exposition::{Desc, Page};
 
 use super::http3;
 use super::stream::FirstByte;
-use crate::run::seconds;
 use crate::tls;
 
 const DURATION: Desc<'static> = Desc::gauge(
@@ -63,7 +62,7 @@ impl Trip {
     fn opened(&self) -> Option<(f64, f64, Instant)> {
         let Some(times) = &self.quic else { return Some((self.connect, self.tls, self.ready?)) };
         let shaken = *times.shaken.get()?;
-        let took = seconds(shaken.saturating_duration_since(*times.started.get()?));
+        let took = shaken.saturating_duration_since(*times.started.get()?).as_secs_f64();
         Some((took, took, shaken))
     }
 
@@ -157,13 +156,13 @@ impl Facts {
             connect += connected;
             tls += shaken;
             if let Some(first) = trip.first() {
-                processing += seconds(first.saturating_duration_since(ready));
+                processing += first.saturating_duration_since(ready).as_secs_f64();
             }
         }
         let answered = (self.seen.status != 0).then(|| self.trips.last()).flatten();
-        let transfer = answered
-            .and_then(Trip::first)
-            .map_or(0.0, |first| seconds(self.ended.unwrap_or_else(Instant::now).saturating_duration_since(first)));
+        let transfer = answered.and_then(Trip::first).map_or(0.0, |first| {
+            self.ended.unwrap_or_else(Instant::now).saturating_duration_since(first).as_secs_f64()
+        });
         phase("connect", connect);
         phase("processing", processing);
         phase("tls", tls);
