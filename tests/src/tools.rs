@@ -6,13 +6,18 @@ use std::process::{Command, Output};
 
 /// Program and the Debian package it comes with.
 const PACKAGES: &[(&str, &str)] = &[
+    ("amtool", "prometheus-alertmanager"),
     ("apache2", "apache2"),
+    ("buildah", "buildah"),
     ("curl", "curl"),
     ("nginx", "nginx"),
     ("openssl", "openssl"),
+    ("podman", "podman"),
     ("prometheus", "prometheus"),
+    ("prometheus-alertmanager", "prometheus-alertmanager"),
     ("promtool", "prometheus"),
     ("setpriv", "util-linux"),
+    ("systemd-analyze", "systemd"),
     ("unbound", "unbound"),
     ("unshare", "util-linux"),
 ];
