@@ -1,0 +1,273 @@
+//! The images and the pods of `manifests/`, run by podman on a machine that is the test's.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use exporter_tests::client::Request;
+use exporter_tests::fixture::Fixture;
+use exporter_tests::manifests;
+use exporter_tests::page::{Page, metric};
+use exporter_tests::podman::{HOST_NAME, Podman, adapted, build_httpd, local, object, port};
+use exporter_tests::running::Running;
+use exporter_tests::tools::{run, tool};
+use exporter_tests::wait::until;
+use rustix::mount::{MountFlags, mount};
+use serde_json::{Value, json};
+
+/// What a container may be denied and still work.
+const LOCKED: &[&str] = &["--read-only", "--cap-drop=all", "--security-opt=no-new-privileges"];
+
+/// An exporter and the port that is its own.
+const EXPORTERS: &[(&str, u16)] =
+    &[("node-exporter", 9100), ("blackbox-exporter", 9115), ("apache-exporter", 9117), ("logstash-exporter", 9198)];
+
+/// Modules for the prober, readable by everybody.
+fn modules() -> Fixture {
+    Fixture::of(&[("config.yml", "modules:\n  ping: {prober: icmp, timeout: 20s}\n")])
+}
+
+/// The volume that puts them where the image has its configuration.
+fn configured(modules: &Fixture) -> String {
+    format!("--volume={}:/etc/blackbox_exporter/config.yml:ro", modules.path("config.yml").display())
+}
+
+/// Starts a container of an exporter's image, with no more than what `LOCKED` leaves it.
+#[track_caller]
+fn start(podman: &Podman, name: &str, image: &str, options: &[&str]) {
+    podman.run(&[&["run", "--detach", "--name", name][..], LOCKED, options, &[image]].concat());
+}
+
+/// The user, the capabilities and the rest of what keeps a process in its place.
+#[track_caller]
+fn assert_unprivileged(podman: &Podman, container: &str, user: u32) {
+    let status = podman.status(container);
+    let has = |line: String| assert!(status.lines().any(|own| own == line), "{container}: no {line:?} in\n{status}");
+    has(format!("Uid:\t{user}\t{user}\t{user}\t{user}"));
+    has(format!("Gid:\t{user}\t{user}\t{user}\t{user}"));
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        has(format!("{set}:\t{:016x}", 0));
+    }
+    has("NoNewPrivs:\t1".to_owned());
+    has("Seccomp:\t2".to_owned());
+}
+
+#[test]
+fn images_hold_a_program_and_say_what_it_is() {
+    let Some(podman) = Podman::here("images_hold_a_program_and_say_what_it_is") else { return };
+    for (exporter, port) in EXPORTERS {
+        let name = podman.build(exporter);
+        let image = podman.inspect("image", &name);
+        let config = &image["Config"];
+        assert_eq!(config["User"], "65534:65534", "{exporter}");
+        assert_eq!(config["Entrypoint"], json!([format!("/bin/{exporter}")]));
+        assert_eq!(config["ExposedPorts"], json!({ format!("{port}/tcp"): {} }));
+        assert_eq!(podman.files(&name), [format!("bin/{exporter}")]);
+        let label =
+            |key: &str| config["Labels"][format!("org.opencontainers.image.{key}")].as_str().unwrap_or_default();
+        assert_eq!(label("title"), *exporter);
+        assert!(label("description").starts_with("Prometheus exporter"), "{exporter}: {config}");
+        assert_eq!(label("licenses"), "Apache-2.0");
+        assert_eq!(label("version"), "0.1.0");
+        assert_eq!(label("revision"), "0123456789ab");
+        assert_eq!(label("created"), "2023-11-14T22:13:20Z");
+        podman.build(exporter);
+        let again = podman.inspect("image", &name);
+        assert_eq!(image["Id"], again["Id"], "{exporter}: the same program makes the same image");
+    }
+}
+
+#[test]
+fn each_runs_locked_up_and_stops_when_asked() {
+    let Some(podman) = Podman::here("each_runs_locked_up_and_stops_when_asked") else { return };
+    let modules = modules();
+    let volume = configured(&modules);
+    for (exporter, port) in EXPORTERS {
+        let image = podman.build(exporter);
+        let options: &[&str] =
+            if *exporter == "blackbox-exporter" { &["--network=host", &volume] } else { &["--network=host"] };
+        start(&podman, exporter, &image, options);
+        let page = podman.scrape(exporter, local(*port));
+        page.has(metric(&format!("{}_build_info", exporter.replace('-', "_"))).label("version", "0.1.0"));
+        page.has(metric("process_start_time_seconds"));
+        assert_unprivileged(&podman, exporter, 65534);
+        assert_eq!(podman.stop(exporter), 0, "{exporter}: {}", podman.log(exporter));
+    }
+}
+
+/// The DaemonSet's pod on a "node" with mounts, an interface, an address and a name of its own.
+#[test]
+fn the_daemon_sets_pod_sees_its_node() {
+    let Some(podman) = Podman::here("the_daemon_sets_pod_sees_its_node") else { return };
+    podman.build("node-exporter");
+    let daemon_set = manifests::document("base/node-exporter/daemonset.yaml");
+    ip(&["link", "add", "uplink0", "type", "veth", "peer", "name", "downlink0"]);
+    ip(&["address", "add", "192.0.2.7/32", "dev", "uplink0"]);
+    let disks = Fixture::new().folder("early").folder("late").mode("", 0o755);
+    memory(&disks.path("early"), c"size=1m");
+
+    let pod = adapted(&daemon_set, &[("status.hostIP", "192.0.2.7")], disks.root());
+    podman.play(&[pod]);
+    let name = "node-exporter-node-exporter";
+    let container = &daemon_set["spec"]["template"]["spec"]["containers"][0];
+    let node = IpAddr::from([192, 0, 2, 7]);
+    for probe in ["livenessProbe", "readinessProbe"] {
+        let get = &container[probe]["httpGet"];
+        let at = (node, port(container, &get["port"])).into();
+        let answer = podman.ask(name, at, get["path"].as_str().unwrap());
+        assert_eq!(answer.status, 200, "{probe}: {}", answer.text());
+    }
+    assert_unprivileged(&podman, name, 65534);
+
+    let at = (node, 9100).into();
+    let page = podman.scrape(name, at);
+    // Confinement costs nothing that the same program has as root outside of any container.
+    let free = Running::start("node-exporter", &[] as &[&str]);
+    assert_eq!(delivered(&page), delivered(&free.scrape()));
+    page.has(metric("node_uname_info").label("nodename", HOST_NAME));
+    page.has(metric("node_network_info").label("device", "uplink0"));
+    page.has(metric("node_load1"));
+    page.has(metric("node_memory_MemTotal_bytes").value(own_memory()));
+    let processors = page.all(&metric("node_cpu_seconds_total").label("mode", "idle")).len();
+    assert_eq!(processors, fs::read_to_string("/proc/stat").unwrap().matches("\ncpu").count());
+    let size = |page: &Page, place: &str| {
+        page.value(metric("node_filesystem_size_bytes").label("mountpoint", &disks.path(place).display().to_string()))
+    };
+    assert_eq!(size(&page, "early"), f64::from(1 << 20));
+    // A mount that did not reach the container would have the size of what is below it.
+    memory(&disks.path("late"), c"size=2m");
+    assert_eq!(size(&podman.scrape(name, at), "late"), f64::from(2 << 20));
+
+    // Its own process is not the node's first one, although it looks at the node's /proc.
+    let inspected = podman.inspect("container", name);
+    let started = page.value(metric("process_start_time_seconds"));
+    let by_proc = start_time(podman.pid(name));
+    assert!((started - by_proc).abs() <= 1.0, "{started}, and by /proc {by_proc}");
+
+    assert_eq!(inspected["HostConfig"]["PidMode"], "host");
+    assert_eq!(inspected["HostConfig"]["ReadonlyRootfs"], true);
+    let mounts = inspected["Mounts"].as_array().unwrap();
+    assert!(mounts.iter().all(|mount| mount["RW"] == false), "{mounts:?}");
+    // Within its limit of memory, and not by starting over.
+    assert!(inspected["HostConfig"]["Memory"].as_u64().is_some_and(|bytes| bytes > 0), "{inspected}");
+    assert_eq!(inspected["RestartCount"], 0, "{}", podman.log(name));
+    let elsewhere = Request::get("/").send(local(9100)).map(|_| ()).unwrap_err();
+    assert_eq!(elsewhere.kind(), std::io::ErrorKind::ConnectionRefused, "only the node's address is listened on");
+    assert_eq!(podman.stop(name), 0, "{}", podman.log(name));
+}
+
+/// The example's pod as clusters without native sidecars have it.
+#[test]
+fn a_web_server_and_its_sidecar_share_what_nobody_else_sees() {
+    let Some(podman) = Podman::here("a_web_server_and_its_sidecar_share_what_nobody_else_sees") else { return };
+    podman.build("apache-exporter");
+    let mut objects = rendering("examples-apache-plain");
+    for object in objects.iter_mut().filter(|object| object["kind"] == "ConfigMap") {
+        let adapted = build_httpd(&podman, object["data"]["httpd.conf"].as_str().unwrap());
+        object["data"]["httpd.conf"] = json!(adapted);
+    }
+    let volumes = Fixture::new();
+    let pod = adapted(object(&objects, "Deployment", "apache"), &[], volumes.root());
+    objects.retain(|object| object["kind"] == "ConfigMap");
+    objects.push(pod);
+    podman.play(&objects);
+
+    let (httpd, exporter) = ("apache-httpd", "apache-apache-exporter");
+    let network = podman.connect(exporter);
+    let site = podman.ask(httpd, network.address(8080), "/");
+    assert_eq!((site.status, site.text().as_str()), (200, "<p>It works.</p>\n"));
+    let page = podman.scrape(exporter, network.address(9117));
+    page.has(metric("apache_up").value(1.0));
+    page.has(metric("apache_workers").label("state", "idle"));
+    let accesses = page.value(metric("apache_accesses_total"));
+    for _ in 0..5 {
+        podman.ask(httpd, network.address(8080), "/");
+    }
+    // httpd counts an access once it has logged it, which is after its answer.
+    until("five visits are five accesses", || {
+        let page = podman.scrape(exporter, network.address(9117));
+        let later = page.value(metric("apache_accesses_total"));
+        if later >= accesses + 5.0 { Ok(()) } else { Err(format!("{accesses}, {later}")) }
+    });
+    assert_unprivileged(&podman, exporter, 65534);
+    assert_unprivileged(&podman, httpd, 33);
+
+    // From outside of the pod the status is nowhere: the site does not have it, and its own port is closed.
+    let answer = podman.ask(httpd, network.address(8080), "/server-status?auto");
+    assert!([403, 404].contains(&answer.status), "{}", answer.text());
+    let refused = Request::get("/server-status?auto").send(network.address(8081)).map(|_| ()).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+
+    // httpd gone is a sample, not an end.
+    assert_eq!(podman.stop(httpd), 0, "{}", podman.log(httpd));
+    podman.scrape(exporter, network.address(9117)).has(metric("apache_up").value(0.0));
+    assert_eq!(podman.stop(exporter), 0, "{}", podman.log(exporter));
+}
+
+#[test]
+fn pings_need_a_setting_and_no_capability() {
+    let Some(podman) = Podman::here("pings_need_a_setting_and_no_capability") else { return };
+    let image = podman.build("blackbox-exporter");
+    let modules = modules();
+    let volume = configured(&modules);
+    for (range, success) in [("0 2147483647", 1.0), ("1 0", 0.0)] {
+        let setting = format!("--sysctl=net.ipv4.ping_group_range={range}");
+        start(&podman, "prober", &image, &["--network=none", &setting, &volume]);
+        let network = podman.connect("prober");
+        assert_unprivileged(&podman, "prober", 65534);
+        let probe = format!("/probe?module=ping&target={}", network.host());
+        let answer = podman.ask("prober", network.address(9115), &probe);
+        let page = Page::checked(&answer.text());
+        page.has(metric("probe_success").value(success));
+        let log = podman.log("prober");
+        let told = log.contains("ICMP probes fail: they need a group in net.ipv4.ping_group_range or CAP_NET_RAW");
+        assert_eq!(told, success == 0.0, "{log}");
+        if told {
+            page.has(metric("probe_failure_info").label("phase", "setup").label("reason", "permission"));
+        }
+        assert_eq!(podman.stop("prober"), 0);
+        podman.run(&["rm", "prober"]);
+    }
+}
+
+/// The collectors that delivered; all but the one whose numbers are for root alone.
+fn delivered(page: &Page) -> BTreeSet<&str> {
+    let samples = page.all(&metric("node_scrape_collector_success").value(1.0));
+    samples.into_iter().map(|sample| sample.label("collector")).filter(|name| *name != "rapl").collect()
+}
+
+/// The objects that a kustomization comes to.
+#[track_caller]
+fn rendering(name: &str) -> Vec<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/manifests/{name}.yaml"));
+    let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    manifests::documents(name, &text)
+}
+
+#[track_caller]
+fn memory(place: &PathBuf, options: &std::ffi::CStr) {
+    mount("memory", place, "tmpfs", MountFlags::NODEV, options).unwrap();
+}
+
+#[track_caller]
+fn ip(args: &[&str]) {
+    run(Command::new(tool("ip")).args(args));
+}
+
+/// All of the machine's memory, in bytes.
+fn own_memory() -> f64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap();
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:")).unwrap();
+    total.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0
+}
+
+/// When a process began, in seconds since 1970.
+fn start_time(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let ticks = stat.rsplit(") ").next().unwrap().split(' ').nth(19).unwrap().parse::<f64>().unwrap();
+    let boot = fs::read_to_string("/proc/stat").unwrap();
+    let boot = boot.lines().find_map(|line| line.strip_prefix("btime ")).unwrap().parse::<f64>().unwrap();
+    boot + ticks / rustix::param::clock_ticks_per_second() as f64
+}
