@@ -43,6 +43,9 @@ pub const HOST_NAME: &str = "node-of-the-test";
 /// Like every tag: what is built here is nobody's release.
 const TAG: &str = "0.1.0";
 
+/// The file with what holds for containers, in the folder of a test's podman.
+const CONFIGURATION: &str = "containers.conf";
+
 /// Where Linux machines have their control groups.
 const GROUPS: &str = "/sys/fs/cgroup";
 
@@ -53,14 +56,6 @@ const EPOCH: &str = "1700000000";
 #[derive(Debug)]
 pub struct Podman {
     folder: TempDir,
-}
-
-/// What of the host's a pod shares beyond its network, which pods say in a way that podman understands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shared {
-    Nothing,
-    /// Its name and its processes.
-    NameAndProcesses,
 }
 
 impl Podman {
@@ -108,44 +103,41 @@ impl Podman {
         Ok(podman)
     }
 
-    /// The files that tell podman and buildah where everything is.
+    /// Tells podman and buildah where everything is.
     fn configure(&self) -> io::Result<()> {
-        let root = self.folder.path();
-        let place = |name: &str| root.join(name).display().to_string();
+        let place = |name: &str| self.folder.path().join(name).display().to_string();
         fs::create_dir(place("tmp"))?;
         // Layers are plain copies: whatever file system the temporary folder is on can hold them.
-        let storage = format!(
-            "[storage]\ndriver = \"vfs\"\nrunroot = \"{}\"\ngraphroot = \"{}\"\n",
-            place("run"),
-            place("graph")
-        );
+        let (run, graph) = (place("run"), place("graph"));
+        let storage = format!("[storage]\ndriver = \"vfs\"\nrunroot = \"{run}\"\ngraphroot = \"{graph}\"\n");
         fs::write(place("storage.conf"), storage)?;
-        for shared in [Shared::Nothing, Shared::NameAndProcesses] {
-            let text = format!(
-                // No limits of the distribution's choice: a sandbox may not be allowed to raise its own so far.
-                "[containers]\ndefault_ulimits = []\n{}\n\
-                 [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\nruntime = \"crun\"\ntmp_dir = \"{}\"\n",
-                shared.defaults(),
-                place("libpod")
-            );
-            fs::write(root.join(shared.file()), text)?;
-        }
-        Ok(())
+        self.configure_containers(CONFIGURATION, "")
+    }
+
+    /// Writes what holds for containers; `shared` is what they share with the host without a word of their own.
+    fn configure_containers(&self, file: &str, shared: &str) -> io::Result<()> {
+        let state = self.folder.path().join("libpod");
+        let text = format!(
+            // No limits of the distribution's choice: a sandbox may not be allowed to raise its own so far.
+            "[containers]\ndefault_ulimits = []\n{shared}\n\
+             [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\nruntime = \"crun\"\ntmp_dir = \"{}\"\n",
+            state.display()
+        );
+        fs::write(self.folder.path().join(file), text)
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        self.peer("podman", Shared::Nothing, args)
+        self.peer("podman", CONFIGURATION, args)
     }
 
-    fn peer(&self, name: &str, shared: Shared, args: &[&str]) -> Command {
+    fn peer(&self, name: &str, configuration: &str, args: &[&str]) -> Command {
         let root = self.folder.path();
         let mut command = Command::new(tool(name));
         // None of the user's settings: they may name other storage, or a podman on another machine.
         command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         command.env("HOME", root).env("TMPDIR", root.join("tmp"));
-        command
-            .env("CONTAINERS_CONF", root.join(shared.file()))
-            .env("CONTAINERS_STORAGE_CONF", root.join("storage.conf"));
+        command.env("CONTAINERS_CONF", root.join(configuration));
+        command.env("CONTAINERS_STORAGE_CONF", root.join("storage.conf"));
         command.args(args);
         command
     }
@@ -171,7 +163,7 @@ impl Podman {
         let mut args = vec!["build", "--isolation=chroot", "--timestamp", EPOCH, "--target", exporter, "--tag", &name];
         args.extend(arguments.iter().flat_map(|argument| ["--build-arg", argument]));
         args.extend(["--file", &file, &context]);
-        run(&mut self.peer("buildah", Shared::Nothing, &args));
+        run(&mut self.peer("buildah", CONFIGURATION, &args));
         name
     }
 
@@ -183,7 +175,7 @@ impl Podman {
         fs::write(&file, format!("FROM scratch\nCOPY . /\n{further}")).expect("the folder is writable");
         let (file, content) = (file.display().to_string(), content.display().to_string());
         let args = ["build", "--isolation=chroot", "--tag", &name, "--file", &file, &content];
-        run(&mut self.peer("buildah", Shared::Nothing, &args));
+        run(&mut self.peer("buildah", CONFIGURATION, &args));
         name
     }
 
@@ -194,11 +186,15 @@ impl Podman {
         // JSON is YAML.
         let text: String = objects.iter().map(|object| format!("---\n{object}\n")).collect();
         fs::write(&file, text).expect("the folder is writable");
+        // What podman does not take from a pod, it takes from here. A node's name goes with its network.
         let host = |field: &str| objects.iter().any(|object| object["spec"][field] == true);
-        let shared = if host("hostPID") { Shared::NameAndProcesses } else { Shared::Nothing };
+        let (name, processes) = (host("hostNetwork"), host("hostPID"));
+        let shared = [(name, "utsns = \"host\"\n"), (processes, "pidns = \"host\"\n")];
+        let shared: String = shared.into_iter().filter_map(|(shares, line)| shares.then_some(line)).collect();
+        self.configure_containers("play.conf", &shared).expect("the folder is writable");
         // Without a word podman would set up a bridge with a firewall, for which the test has no use.
-        let network = if host("hostNetwork") { "--network=host" } else { "--network=none" };
-        run(&mut self.peer("podman", shared, &["kube", "play", network, &file.display().to_string()]));
+        let network = if name { "--network=host" } else { "--network=none" };
+        run(&mut self.peer("podman", "play.conf", &["kube", "play", network, &file.display().to_string()]));
     }
 
     /// Connects a container's network, which is its pod's as well, with the host's.
@@ -282,22 +278,6 @@ impl Drop for Podman {
             let _ = self.command(&[&args[..], &["--all", "--force", "--time=0"]].concat()).output();
         }
         let _ = unmount(self.folder.path(), UnmountFlags::DETACH);
-    }
-}
-
-impl Shared {
-    fn file(self) -> &'static str {
-        match self {
-            Self::Nothing => "containers.conf",
-            Self::NameAndProcesses => "containers-host.conf",
-        }
-    }
-
-    fn defaults(self) -> &'static str {
-        match self {
-            Self::Nothing => "",
-            Self::NameAndProcesses => "pidns = \"host\"\nutsns = \"host\"",
-        }
     }
 }
 

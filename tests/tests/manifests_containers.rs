@@ -1,9 +1,10 @@
 //! The images and the pods of `manifests/`, run by podman on a machine that is the test's.
 
 use std::collections::BTreeSet;
+use std::ffi::CStr;
 use std::fs;
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::process::Command;
 
 use exporter_tests::client::Request;
@@ -101,61 +102,107 @@ fn each_runs_locked_up_and_stops_when_asked() {
 #[test]
 fn the_daemon_sets_pod_sees_its_node() {
     let Some(podman) = Podman::here("the_daemon_sets_pod_sees_its_node") else { return };
-    podman.build("node-exporter");
+    let node = Node::new();
     let daemon_set = manifests::document("base/node-exporter/daemonset.yaml");
-    ip(&["link", "add", "uplink0", "type", "veth", "peer", "name", "downlink0"]);
-    ip(&["address", "add", "192.0.2.7/32", "dev", "uplink0"]);
-    let disks = Fixture::new().folder("early").folder("late").mode("", 0o755);
-    memory(&disks.path("early"), c"size=1m");
+    node.play(&podman, &daemon_set);
 
-    let pod = adapted(&daemon_set, &[("status.hostIP", "192.0.2.7")], disks.root());
-    podman.play(&[pod]);
-    let name = "node-exporter-node-exporter";
     let container = &daemon_set["spec"]["template"]["spec"]["containers"][0];
-    let node = IpAddr::from([192, 0, 2, 7]);
     for probe in ["livenessProbe", "readinessProbe"] {
         let get = &container[probe]["httpGet"];
-        let at = (node, port(container, &get["port"])).into();
-        let answer = podman.ask(name, at, get["path"].as_str().unwrap());
+        let at = (NODE, port(container, &get["port"])).into();
+        let answer = podman.ask(CONTAINER, at, get["path"].as_str().unwrap());
         assert_eq!(answer.status, 200, "{probe}: {}", answer.text());
     }
-    assert_unprivileged(&podman, name, 65534);
+    node.is_seen(&podman);
 
-    let at = (node, 9100).into();
-    let page = podman.scrape(name, at);
-    // Confinement costs nothing that the same program has as root outside of any container.
-    let free = Running::start("node-exporter", &[] as &[&str]);
-    assert_eq!(delivered(&page), delivered(&free.scrape()));
-    page.has(metric("node_uname_info").label("nodename", HOST_NAME));
-    page.has(metric("node_network_info").label("device", "uplink0"));
-    page.has(metric("node_load1"));
-    page.has(metric("node_memory_MemTotal_bytes").value(own_memory()));
-    let processors = page.all(&metric("node_cpu_seconds_total").label("mode", "idle")).len();
-    assert_eq!(processors, fs::read_to_string("/proc/stat").unwrap().matches("\ncpu").count());
-    let size = |page: &Page, place: &str| {
-        page.value(metric("node_filesystem_size_bytes").label("mountpoint", &disks.path(place).display().to_string()))
-    };
-    assert_eq!(size(&page, "early"), f64::from(1 << 20));
-    // A mount that did not reach the container would have the size of what is below it.
-    memory(&disks.path("late"), c"size=2m");
-    assert_eq!(size(&podman.scrape(name, at), "late"), f64::from(2 << 20));
-
-    // Its own process is not the node's first one, although it looks at the node's /proc.
-    let inspected = podman.inspect("container", name);
-    let started = page.value(metric("process_start_time_seconds"));
-    let by_proc = start_time(podman.pid(name));
-    assert!((started - by_proc).abs() <= 1.0, "{started}, and by /proc {by_proc}");
-
+    assert_unprivileged(&podman, CONTAINER, 65534);
+    let inspected = podman.inspect("container", CONTAINER);
     assert_eq!(inspected["HostConfig"]["PidMode"], "host");
     assert_eq!(inspected["HostConfig"]["ReadonlyRootfs"], true);
     let mounts = inspected["Mounts"].as_array().unwrap();
     assert!(mounts.iter().all(|mount| mount["RW"] == false), "{mounts:?}");
     // Within its limit of memory, and not by starting over.
     assert!(inspected["HostConfig"]["Memory"].as_u64().is_some_and(|bytes| bytes > 0), "{inspected}");
-    assert_eq!(inspected["RestartCount"], 0, "{}", podman.log(name));
+    assert_eq!(inspected["RestartCount"], 0, "{}", podman.log(CONTAINER));
     let elsewhere = Request::get("/").send(local(9100)).map(|_| ()).unwrap_err();
     assert_eq!(elsewhere.kind(), std::io::ErrorKind::ConnectionRefused, "only the node's address is listened on");
-    assert_eq!(podman.stop(name), 0, "{}", podman.log(name));
+    assert_eq!(podman.stop(CONTAINER), 0, "{}", podman.log(CONTAINER));
+}
+
+/// What the folders of the node bring is enough: its processes are not needed, where a cluster does not share them.
+#[test]
+fn the_daemon_sets_pod_sees_its_node_without_its_processes() {
+    let Some(podman) = Podman::here("the_daemon_sets_pod_sees_its_node_without_its_processes") else { return };
+    let node = Node::new();
+    let mut daemon_set = manifests::document("base/node-exporter/daemonset.yaml");
+    daemon_set["spec"]["template"]["spec"]["hostPID"] = json!(false);
+    node.play(&podman, &daemon_set);
+    node.is_seen(&podman);
+    assert_eq!(podman.inspect("container", CONTAINER)["HostConfig"]["PidMode"], "private");
+}
+
+/// What podman calls the DaemonSet's container.
+const CONTAINER: &str = "node-exporter-node-exporter";
+/// The address of the node.
+const NODE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+
+/// What a node has that no container has.
+struct Node {
+    disks: Fixture,
+}
+
+impl Node {
+    fn new() -> Self {
+        ip(&["link", "add", "uplink0", "type", "veth", "peer", "name", "downlink0"]);
+        ip(&["address", "add", &format!("{NODE}/32"), "dev", "uplink0"]);
+        let node = Self { disks: Fixture::new().folder("early").folder("late").mode("", 0o755) };
+        node.mount("early", c"size=1m");
+        node
+    }
+
+    fn mount(&self, place: &str, options: &CStr) {
+        mount("memory", self.disks.path(place), "tmpfs", MountFlags::NODEV, options).unwrap();
+    }
+
+    #[track_caller]
+    fn play(&self, podman: &Podman, daemon_set: &Value) {
+        podman.build("node-exporter");
+        podman.play(&[adapted(daemon_set, &[("status.hostIP", &NODE.to_string())], self.disks.root())]);
+    }
+
+    /// Panics unless the pod's page is that of the node.
+    #[track_caller]
+    fn is_seen(&self, podman: &Podman) {
+        let at = (NODE, 9100).into();
+        let page = podman.scrape(CONTAINER, at);
+        // Confinement costs nothing that the same program has as root outside of any container.
+        let free = Running::start("node-exporter", &[] as &[&str]).scrape();
+        assert_eq!(delivered(&page), delivered(&free));
+        let processors = metric("node_cpu_seconds_total").label("mode", "idle");
+        assert_eq!(page.all(&processors).len(), free.all(&processors).len());
+        let memory = metric("node_memory_MemTotal_bytes");
+        assert_eq!(page.value(&memory), free.value(&memory));
+        page.has(metric("node_load1"));
+        page.has(metric("node_uname_info").label("nodename", HOST_NAME));
+        page.has(metric("node_network_info").label("device", "uplink0"));
+
+        let size = |page: &Page, place: &str| {
+            let place = self.disks.path(place).display().to_string();
+            page.value(metric("node_filesystem_size_bytes").label("mountpoint", &place))
+        };
+        assert_eq!(size(&page, "early"), f64::from(1 << 20));
+        // Those of the container itself are not the node's.
+        let own = &mounted(&page) - &mounted(&free);
+        assert!(own.is_empty(), "{own:?}");
+        // A mount that did not reach the container would have the size of what is below it.
+        self.mount("late", c"size=2m");
+        assert_eq!(size(&podman.scrape(CONTAINER, at), "late"), f64::from(2 << 20));
+
+        // Its own process is not the node's first one, although it looks at the node's /proc.
+        let started = page.value(metric("process_start_time_seconds"));
+        let by_proc = start_time(podman.pid(CONTAINER));
+        assert!((started - by_proc).abs() <= 1.0, "{started}, and by /proc {by_proc}");
+    }
 }
 
 /// The example's pod as clusters without native sidecars have it.
@@ -238,6 +285,11 @@ fn delivered(page: &Page) -> BTreeSet<&str> {
     samples.into_iter().map(|sample| sample.label("collector")).filter(|name| *name != "rapl").collect()
 }
 
+/// Where a page says that there are file systems.
+fn mounted(page: &Page) -> BTreeSet<&str> {
+    page.all(&metric("node_filesystem_readonly")).into_iter().map(|sample| sample.label("mountpoint")).collect()
+}
+
 /// The objects that a kustomization comes to.
 #[track_caller]
 fn rendering(name: &str) -> Vec<Value> {
@@ -247,20 +299,8 @@ fn rendering(name: &str) -> Vec<Value> {
 }
 
 #[track_caller]
-fn memory(place: &PathBuf, options: &std::ffi::CStr) {
-    mount("memory", place, "tmpfs", MountFlags::NODEV, options).unwrap();
-}
-
-#[track_caller]
 fn ip(args: &[&str]) {
     run(Command::new(tool("ip")).args(args));
-}
-
-/// All of the machine's memory, in bytes.
-fn own_memory() -> f64 {
-    let text = fs::read_to_string("/proc/meminfo").unwrap();
-    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:")).unwrap();
-    total.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0
 }
 
 /// When a process began, in seconds since 1970.
