@@ -18,8 +18,9 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 # What is looked for, and the Debian package that brings it.
 LINKER = cc:gcc /usr/include/stdio.h:libc6-dev
 PEERS = prometheus:prometheus promtool:prometheus prometheus-alertmanager:prometheus-alertmanager podman:podman \
-	buildah:buildah crun:crun catatonit:catatonit systemd-analyze:systemd apache2:apache2 htpasswd:apache2-utils curl:curl openssl:openssl \
-	nginx:nginx unbound:unbound setpriv:util-linux unshare:util-linux ip:iproute2 /etc/ssl/certs/ca-certificates.crt:ca-certificates
+	buildah:buildah crun:crun catatonit:catatonit systemd-analyze:systemd apache2:apache2 htpasswd:apache2-utils \
+	curl:curl openssl:openssl nginx:nginx unbound:unbound setpriv:util-linux unshare:util-linux ip:iproute2 \
+	/etc/ssl/certs/ca-certificates.crt:ca-certificates
 
 # Where cargo puts programs: .cargo/config.toml names this machine's own target.
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
@@ -40,7 +41,7 @@ endif
 # takes the system's, and GNU's refuses them.
 programs-arm64: export RUSTFLAGS = -C target-feature=+crt-static
 
-# The same sources make the same image, byte for byte: what it tells of time is the commit's.
+# The same programs make the same image, byte for byte: what it tells of time is the commit's.
 SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 IMAGE_CONTEXT = $(TARGET_DIR)/image
 COMMA = ,
