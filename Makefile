@@ -91,7 +91,7 @@ golden: ## rewrite the golden pages, the README's tables, dashboards and alert r
 	UPDATE_GOLDEN=1 $(CARGO) test --package node-exporter --package apache-exporter --no-fail-fast --test golden --test readme
 	UPDATE_GOLDEN=1 $(CARGO) test --package blackbox-exporter --no-fail-fast --test readme
 	UPDATE_GOLDEN=1 $(CARGO) test --package logstash-exporter --no-fail-fast --test pages --test readme -- golden readme
-	UPDATE_GOLDEN=1 $(CARGO) test --package exporter-tests --no-fail-fast --test manifests_panels
+	UPDATE_GOLDEN=1 $(CARGO) test --package exporter-tests --test manifests_panels -- what_is_made
 
 clean: ## remove everything built
 	$(CARGO) clean
