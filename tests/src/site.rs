@@ -10,10 +10,12 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
+
 use crate::blackbox::Blackbox;
 use crate::fixture::Fixture;
 use crate::httpd::{Httpd, Mpm, Options};
-use crate::logstash::{Logstash, Version};
+use crate::logstash::{HEALTH, Logstash, STATS, Version};
 use crate::manifests;
 use crate::prometheus::Prometheus;
 use crate::running::Running;
@@ -119,6 +121,7 @@ impl Site {
 
         let prometheus = Prometheus::configured(configuration(&jobs), counted(&jobs));
         prometheus.wait_until_up();
+        give_a_bad_minute(&logstash);
         Self { prometheus, httpd, logstash, programs, blackbox, pages, _dead: dead }
     }
 
@@ -159,8 +162,8 @@ fn repository() -> PathBuf {
 
 /// Probes of each kind, of things that answer and of one that does not.
 fn probes(prober: SocketAddr, httpd: &Httpd, dead: SocketAddr) -> Vec<Scraped> {
-    let page = format!("http://{}/", httpd.address());
-    let secure = format!("https://{}/", httpd.secure_address());
+    let page = format!("http://{}/index.html", httpd.address());
+    let secure = format!("https://{}/index.html", httpd.secure_address());
     let job = |name: &'static str, module: &str, targets: &[String]| {
         let further = format!(
             "    metrics_path: /probe\n    params: {{module: [{module}]}}\n    relabel_configs:\n    \
@@ -181,6 +184,36 @@ fn page(file: &str) -> Answer {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/site").join(file);
     let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     Answer::ok("text/plain; version=0.0.4", text)
+}
+
+/// Lets Logstash have worked since it was last asked: `audit` passes events on and its queue fills, `main` only takes them.
+#[track_caller]
+fn give_a_bad_minute(logstash: &Logstash) {
+    let add = |events: &mut Value, keys: &[&str]| {
+        for key in keys {
+            events[key] = json!(events[key].as_u64().expect("a count") + 600);
+        }
+    };
+    logstash.twist(STATS, |stats| {
+        let pipelines = &mut stats["pipelines"];
+        add(&mut pipelines["main"]["events"], &["in"]);
+        let audit = &mut pipelines["audit"];
+        add(&mut audit["events"], &["in", "out", "duration_in_millis"]);
+        for kind in ["filters", "outputs"] {
+            for plugin in audit["plugins"][kind].as_array_mut().expect("a list") {
+                add(&mut plugin["events"], &["in", "out", "duration_in_millis"]);
+            }
+        }
+        let half = audit["queue"]["max_queue_size_in_bytes"].as_u64().expect("a size") / 2;
+        audit["queue"]["queue_size_in_bytes"] = json!(half);
+        audit["queue"]["capacity"]["queue_size_in_bytes"] = json!(half);
+    });
+    logstash.twist(HEALTH, |health| {
+        let blocked = json!([{"id": "logstash:health:pipeline:flow:worker_utilization:diagnosis:5m-nearly-blocked"}]);
+        let pipelines = &mut health["indicators"]["pipelines"]["indicators"];
+        pipelines["main"]["status"] = json!("yellow");
+        pipelines["main"]["diagnosis"] = blocked;
+    });
 }
 
 fn counted(jobs: &[Scraped]) -> Vec<(String, usize)> {
