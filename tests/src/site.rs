@@ -134,11 +134,22 @@ impl Site {
         Self { prometheus, httpd, logstash, programs, blackbox, pages, _pki: pki, _dead: dead }
     }
 
-    /// Lets the applications have done more since the start: the larger `times`, the more.
+    /// Lets the applications have done more since the start: the larger `times`, the more. Of Logstash's pipelines `audit`
+    /// passes events on while its queue fills, `main` only takes them.
     #[track_caller]
     pub fn stir(&self, times: u64) {
         self.httpd.load(5, 1);
-        self.logstash.twist(STATS, |document| grow(document, times));
+        self.logstash.twist(STATS, |stats| {
+            let stalled = stats["pipelines"]["main"]["events"]["out"].take();
+            grow(stats, times);
+            stats["pipelines"]["main"]["events"]["out"] = stalled;
+        });
+        self.logstash.twist(HEALTH, |health| {
+            let main = &mut health["indicators"]["pipelines"]["indicators"]["main"];
+            main["status"] = json!("yellow");
+            main["diagnosis"] =
+                json!([{"id": "logstash:health:pipeline:flow:worker_utilization:diagnosis:5m-nearly-blocked"}]);
+        });
     }
 
     /// The pages of all our programs, one after the other.

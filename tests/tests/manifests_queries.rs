@@ -14,8 +14,6 @@ use exporter_tests::wait::until;
 const EMPTY: &[(&str, &str)] = &[
     ("node/703", "shares of errors are shown for interfaces with traffic, and there may be none but the loopback's"),
     ("node/704", "as for receiving"),
-    ("logstash/109", "only what is wrong"),
-    ("logstash/203", "only what is wrong"),
     ("logstash/204", "compares with yesterday"),
 ];
 
