@@ -32,6 +32,7 @@ pub mod nginx;
 pub mod page;
 pub mod panels;
 pub mod pki;
+pub mod preview;
 pub mod prometheus;
 pub mod running;
 pub mod site;
