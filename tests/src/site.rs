@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 use crate::blackbox::Blackbox;
 use crate::fixture::Fixture;
 use crate::httpd::{Httpd, Mpm, Options};
-use crate::logstash::{HEALTH, Logstash, STATS, Version};
+use crate::logstash::{Logstash, STATS, Version};
 use crate::manifests;
+use crate::pki::{Leaf, Pki};
 use crate::prometheus::Prometheus;
 use crate::running::Running;
 use crate::upstream::{Answer, DeadPort, Upstream};
@@ -29,7 +30,7 @@ const MODULES: &str = "modules:
   http_2xx:
     prober: http
     timeout: 1s
-    http: {tls_config: {insecure_skip_verify: true}, fail_if_body_matches_regexp: [fatal error]}
+    http: {tls_config: {ca_file: {ca}}, fail_if_body_matches_regexp: [fatal error]}
   ping: {prober: icmp, timeout: 1s}
 ";
 
@@ -45,6 +46,7 @@ pub struct Site {
     programs: Vec<Running>,
     blackbox: Blackbox,
     pages: Vec<Upstream>,
+    _pki: Pki,
     // Refuses probes for as long as anybody might send one.
     _dead: DeadPort,
 }
@@ -83,25 +85,33 @@ impl Site {
         }
         jobs.push(Scraped { name: "node-exporter", targets: nodes, further: String::new() });
 
-        let httpd = Httpd::start(Mpm::Event, &Options::default().balancer(2).tls());
+        let pki = Pki::new();
+        let certificate = [Leaf::Good.name(), ".pem"].concat();
+        let key = [Leaf::Good.name(), ".key"].concat();
+        let httpd =
+            Httpd::start(Mpm::Event, &Options::default().balancer(2).site(&pki.path(&certificate), &pki.path(&key)));
         httpd.load(50, 4);
+        let dead = DeadPort::new();
         let logstash = Logstash::start(Version::V9_4);
         let apache = Running::start("apache-exporter", &[format!("--scrape_uri={}", httpd.status_url())]);
+        let alone = Running::start("apache-exporter", &[format!("--scrape_uri=http://{}/", dead.address())]);
         let beside = Running::start("logstash-exporter", &[format!("--logstash.url={}", logstash.url())]);
+        let lonely = Running::start("logstash-exporter", &[format!("--logstash.url=http://{}", dead.address())]);
         jobs.push(Scraped {
             name: "kubernetes-pods",
             targets: vec![
                 (apache.address(), pod("web", "apache", "living")),
+                (alone.address(), pod("web", "apache", "board")),
                 (beside.address(), pod("logs", "logstash", "living")),
+                (lonely.address(), pod("logs", "logstash", "board")),
             ],
             further: String::new(),
         });
-        programs.extend([apache, beside]);
+        programs.extend([apache, alone, beside, lonely]);
 
-        let blackbox = Blackbox::start(MODULES);
+        let blackbox = Blackbox::start(&MODULES.replace("{ca}", &pki.path("root.pem")));
         let prober = blackbox.program().address();
         jobs.push(Scraped::one("blackbox-exporter", prober, ""));
-        let dead = DeadPort::new();
         jobs.extend(probes(prober, &httpd, dead.address()));
 
         let mut pages = Vec::new();
@@ -121,8 +131,25 @@ impl Site {
 
         let prometheus = Prometheus::configured(configuration(&jobs), counted(&jobs));
         prometheus.wait_until_up();
-        give_a_bad_minute(&logstash);
-        Self { prometheus, httpd, logstash, programs, blackbox, pages, _dead: dead }
+        Self { prometheus, httpd, logstash, programs, blackbox, pages, _pki: pki, _dead: dead }
+    }
+
+    /// Lets the applications have done more since the start: the larger `times`, the more. Of Logstash's pipelines `audit`
+    /// passes events on while its queue fills, `main` only takes them.
+    #[track_caller]
+    pub fn stir(&self, times: u64) {
+        self.httpd.load(5, 1);
+        self.logstash.twist(STATS, |stats| {
+            let stalled = stats["pipelines"]["main"]["events"]["out"].take();
+            grow(stats, times);
+            stats["pipelines"]["main"]["events"]["out"] = stalled;
+        });
+        self.logstash.twist(HEALTH, |health| {
+            let main = &mut health["indicators"]["pipelines"]["indicators"]["main"];
+            main["status"] = json!("yellow");
+            main["diagnosis"] =
+                json!([{"id": "logstash:health:pipeline:flow:worker_utilization:diagnosis:5m-nearly-blocked"}]);
+        });
     }
 
     /// The pages of all our programs, one after the other.
@@ -135,6 +162,30 @@ impl Site {
     /// How many pages stand for other people's programs.
     pub fn composed_pages(&self) -> usize {
         self.pages.len()
+    }
+}
+
+/// Adds to every counter of a Logstash, and fills its queues.
+fn grow(document: &mut Value, times: u64) {
+    match document {
+        Value::Object(members) => {
+            for (name, member) in members {
+                let now = member.as_u64();
+                match (name.as_str(), now) {
+                    ("in" | "out" | "filtered" | "writes_in", Some(now)) => *member = json!(now + 300 * times),
+                    (
+                        "duration_in_millis" | "queue_push_duration_in_millis" | "collection_time_in_millis",
+                        Some(now),
+                    ) => {
+                        *member = json!(now + 40 * times);
+                    }
+                    ("queue_size_in_bytes", Some(now)) if now > 0 => *member = json!(400_000_000 + 1_000_000 * times),
+                    _ => grow(member, times),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| grow(item, times)),
+        _ => {}
     }
 }
 
@@ -163,7 +214,7 @@ fn repository() -> PathBuf {
 /// Probes of each kind, of things that answer and of one that does not.
 fn probes(prober: SocketAddr, httpd: &Httpd, dead: SocketAddr) -> Vec<Scraped> {
     let page = format!("http://{}/index.html", httpd.address());
-    let secure = format!("https://{}/index.html", httpd.secure_address());
+    let secure = format!("https://localhost:{}/index.html", httpd.secure_address().port());
     let job = |name: &'static str, module: &str, targets: &[String]| {
         let further = format!(
             "    metrics_path: /probe\n    params: {{module: [{module}]}}\n    relabel_configs:\n    \
@@ -184,36 +235,6 @@ fn page(file: &str) -> Answer {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/site").join(file);
     let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     Answer::ok("text/plain; version=0.0.4", text)
-}
-
-/// Lets Logstash have worked since it was last asked: `audit` passes events on and its queue fills, `main` only takes them.
-#[track_caller]
-fn give_a_bad_minute(logstash: &Logstash) {
-    let add = |events: &mut Value, keys: &[&str]| {
-        for key in keys {
-            events[key] = json!(events[key].as_u64().expect("a count") + 600);
-        }
-    };
-    logstash.twist(STATS, |stats| {
-        let pipelines = &mut stats["pipelines"];
-        add(&mut pipelines["main"]["events"], &["in"]);
-        let audit = &mut pipelines["audit"];
-        add(&mut audit["events"], &["in", "out", "duration_in_millis"]);
-        for kind in ["filters", "outputs"] {
-            for plugin in audit["plugins"][kind].as_array_mut().expect("a list") {
-                add(&mut plugin["events"], &["in", "out", "duration_in_millis"]);
-            }
-        }
-        let half = audit["queue"]["max_queue_size_in_bytes"].as_u64().expect("a size") / 2;
-        audit["queue"]["queue_size_in_bytes"] = json!(half);
-        audit["queue"]["capacity"]["queue_size_in_bytes"] = json!(half);
-    });
-    logstash.twist(HEALTH, |health| {
-        let blocked = json!([{"id": "logstash:health:pipeline:flow:worker_utilization:diagnosis:5m-nearly-blocked"}]);
-        let pipelines = &mut health["indicators"]["pipelines"]["indicators"];
-        pipelines["main"]["status"] = json!("yellow");
-        pipelines["main"]["diagnosis"] = blocked;
-    });
 }
 
 fn counted(jobs: &[Scraped]) -> Vec<(String, usize)> {
