@@ -2,8 +2,9 @@
 //! that has the rules of `manifests/` loaded and calls jobs and labels what the monitoring server calls them.
 //!
 //! node-exporter reads this machine and, for the hardware it lacks, the machines that do not exist of its golden tests.
-//! What other people's programs export (kube-state-metrics, kubelet, cAdvisor, API server, Grafana) comes from pages in
-//! `tests/fixtures/site`, composed by hand: names and labels are theirs, the figures are made up.
+//! What other people's programs export (kube-state-metrics, kubelet, cAdvisor, API server, Grafana, the monitoring
+//! server's own Prometheus, Alertmanager) comes from pages in `tests/fixtures/site`, composed by hand: names and labels
+//! are theirs, the figures are made up.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 use crate::blackbox::Blackbox;
 use crate::fixture::Fixture;
 use crate::httpd::{Httpd, Mpm, Options};
-use crate::logstash::{Logstash, STATS, Version};
+use crate::logstash::{HEALTH, Logstash, STATS, Version};
 use crate::manifests;
 use crate::pki::{Leaf, Pki};
 use crate::prometheus::Prometheus;
@@ -122,6 +123,8 @@ impl Site {
             ("kubernetes-apiservers", "apiserver.prom", "cluster: test"),
             ("federate", "federate.prom", "cluster: test"),
             ("grafana", "grafana.prom", ""),
+            ("prometheus", "prometheus.prom", ""),
+            ("alertmanager", "alertmanager.prom", ""),
         ] {
             let page = Upstream::start(page(file));
             let job = Scraped::one(name, page.address(), labels);
