@@ -54,7 +54,7 @@ LIST = $(if $(DOCKER),,$(word 2,$(ARCHS)))
 release run image programs-%: export EXPORTER_REVISION = $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 release run image programs-%: export EXPORTER_BRANCH = $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help run test deps build release bench fmt fuzz deny image push golden clean
+.PHONY: help run test deps build release bench fmt fuzz deny image push golden previews clean
 
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -130,10 +130,15 @@ programs-%:
 	@mkdir -p $(IMAGE_CONTEXT)/$*
 	install -m 755 $(EXPORTERS:%=$(TARGET_DIR)/$(TARGET_$*)/release/%) $(IMAGE_CONTEXT)/$*
 
-golden: ## rewrite the golden pages and the README's tables; read the diff afterwards
+golden: ## rewrite the golden pages, the README's tables, dashboards and alert rules; read the diff afterwards
 	UPDATE_GOLDEN=1 $(CARGO) test --package node-exporter --package apache-exporter --no-fail-fast --test golden --test readme
 	UPDATE_GOLDEN=1 $(CARGO) test --package blackbox-exporter --no-fail-fast --test readme
 	UPDATE_GOLDEN=1 $(CARGO) test --package logstash-exporter --no-fail-fast --test pages --test readme -- golden readme
+	UPDATE_GOLDEN=1 $(CARGO) test --package exporter-tests --test manifests_panels -- what_is_made
+
+previews: ## draw the dashboards from real data; two minutes
+	$(CARGO) build --workspace --bins
+	$(CARGO) run --package exporter-tests --example previews
 
 clean: ## remove everything built
 	$(CARGO) clean
