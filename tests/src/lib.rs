@@ -38,6 +38,7 @@ pub mod pki;
 pub mod prometheus;
 pub mod rendering;
 pub mod running;
+pub mod site;
 pub mod skip;
 pub mod talker;
 pub mod tls;
