@@ -34,6 +34,7 @@ pub mod panels;
 pub mod pki;
 pub mod prometheus;
 pub mod running;
+pub mod site;
 pub mod skip;
 pub mod talker;
 pub mod tls;
