@@ -9,6 +9,7 @@
 //! * [`grpc`] is a server that says of its health what a test wants, [`talker`] one that talks by a test's script.
 //! * [`hostile`] are peers that mean harm.
 //! * [`fixture`] builds directory trees; [`fuse`] mounts a file system that never answers, inside [`namespace`].
+//! * [`kubernetes`] is a stand-in for the cluster in which Prometheus finds what to scrape.
 //! * [`manifests`] are the files that deploy all of this, [`panels`] what dashboards and alerts are made of.
 //! * [`child`] and [`log_line`] read logs, [`wait`] waits under a deadline, [`skip`] says why a test did not run.
 //!
@@ -24,6 +25,7 @@ pub mod grpc;
 pub mod hostile;
 pub mod http3;
 pub mod httpd;
+pub mod kubernetes;
 pub mod log_line;
 pub mod logstash;
 pub mod manifests;
