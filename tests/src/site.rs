@@ -10,11 +10,14 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
+
 use crate::blackbox::Blackbox;
 use crate::fixture::Fixture;
 use crate::httpd::{Httpd, Mpm, Options};
-use crate::logstash::{Logstash, Version};
+use crate::logstash::{Logstash, STATS, Version};
 use crate::manifests;
+use crate::pki::{Leaf, Pki};
 use crate::prometheus::Prometheus;
 use crate::running::Running;
 use crate::upstream::{Answer, DeadPort, Upstream};
@@ -27,7 +30,7 @@ const MODULES: &str = "modules:
   http_2xx:
     prober: http
     timeout: 1s
-    http: {tls_config: {insecure_skip_verify: true}, fail_if_body_matches_regexp: [fatal error]}
+    http: {tls_config: {ca_file: {ca}}, fail_if_body_matches_regexp: [fatal error]}
   ping: {prober: icmp, timeout: 1s}
 ";
 
@@ -43,6 +46,7 @@ pub struct Site {
     programs: Vec<Running>,
     blackbox: Blackbox,
     pages: Vec<Upstream>,
+    _pki: Pki,
     // Refuses probes for as long as anybody might send one.
     _dead: DeadPort,
 }
@@ -81,25 +85,33 @@ impl Site {
         }
         jobs.push(Scraped { name: "node-exporter", targets: nodes, further: String::new() });
 
-        let httpd = Httpd::start(Mpm::Event, &Options::default().balancer(2).tls());
+        let pki = Pki::new();
+        let certificate = [Leaf::Good.name(), ".pem"].concat();
+        let key = [Leaf::Good.name(), ".key"].concat();
+        let httpd =
+            Httpd::start(Mpm::Event, &Options::default().balancer(2).site(&pki.path(&certificate), &pki.path(&key)));
         httpd.load(50, 4);
+        let dead = DeadPort::new();
         let logstash = Logstash::start(Version::V9_4);
         let apache = Running::start("apache-exporter", &[format!("--scrape_uri={}", httpd.status_url())]);
+        let alone = Running::start("apache-exporter", &[format!("--scrape_uri=http://{}/", dead.address())]);
         let beside = Running::start("logstash-exporter", &[format!("--logstash.url={}", logstash.url())]);
+        let lonely = Running::start("logstash-exporter", &[format!("--logstash.url=http://{}", dead.address())]);
         jobs.push(Scraped {
             name: "kubernetes-pods",
             targets: vec![
                 (apache.address(), pod("web", "apache", "living")),
+                (alone.address(), pod("web", "apache", "board")),
                 (beside.address(), pod("logs", "logstash", "living")),
+                (lonely.address(), pod("logs", "logstash", "board")),
             ],
             further: String::new(),
         });
-        programs.extend([apache, beside]);
+        programs.extend([apache, alone, beside, lonely]);
 
-        let blackbox = Blackbox::start(MODULES);
+        let blackbox = Blackbox::start(&MODULES.replace("{ca}", &pki.path("root.pem")));
         let prober = blackbox.program().address();
         jobs.push(Scraped::one("blackbox-exporter", prober, ""));
-        let dead = DeadPort::new();
         jobs.extend(probes(prober, &httpd, dead.address()));
 
         let mut pages = Vec::new();
@@ -119,7 +131,25 @@ impl Site {
 
         let prometheus = Prometheus::configured(configuration(&jobs), counted(&jobs));
         prometheus.wait_until_up();
-        Self { prometheus, httpd, logstash, programs, blackbox, pages, _dead: dead }
+        Self { prometheus, httpd, logstash, programs, blackbox, pages, _pki: pki, _dead: dead }
+    }
+
+    /// Lets the applications have done more since the start: the larger `times`, the more. Of Logstash's pipelines `audit`
+    /// passes events on while its queue fills, `main` only takes them.
+    #[track_caller]
+    pub fn stir(&self, times: u64) {
+        self.httpd.load(5, 1);
+        self.logstash.twist(STATS, |stats| {
+            let stalled = stats["pipelines"]["main"]["events"]["out"].take();
+            grow(stats, times);
+            stats["pipelines"]["main"]["events"]["out"] = stalled;
+        });
+        self.logstash.twist(HEALTH, |health| {
+            let main = &mut health["indicators"]["pipelines"]["indicators"]["main"];
+            main["status"] = json!("yellow");
+            main["diagnosis"] =
+                json!([{"id": "logstash:health:pipeline:flow:worker_utilization:diagnosis:5m-nearly-blocked"}]);
+        });
     }
 
     /// The pages of all our programs, one after the other.
@@ -132,6 +162,30 @@ impl Site {
     /// How many pages stand for other people's programs.
     pub fn composed_pages(&self) -> usize {
         self.pages.len()
+    }
+}
+
+/// Adds to every counter of a Logstash, and fills its queues.
+fn grow(document: &mut Value, times: u64) {
+    match document {
+        Value::Object(members) => {
+            for (name, member) in members {
+                let now = member.as_u64();
+                match (name.as_str(), now) {
+                    ("in" | "out" | "filtered" | "writes_in", Some(now)) => *member = json!(now + 300 * times),
+                    (
+                        "duration_in_millis" | "queue_push_duration_in_millis" | "collection_time_in_millis",
+                        Some(now),
+                    ) => {
+                        *member = json!(now + 40 * times);
+                    }
+                    ("queue_size_in_bytes", Some(now)) if now > 0 => *member = json!(400_000_000 + 1_000_000 * times),
+                    _ => grow(member, times),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| grow(item, times)),
+        _ => {}
     }
 }
 
@@ -159,8 +213,8 @@ fn repository() -> PathBuf {
 
 /// Probes of each kind, of things that answer and of one that does not.
 fn probes(prober: SocketAddr, httpd: &Httpd, dead: SocketAddr) -> Vec<Scraped> {
-    let page = format!("http://{}/", httpd.address());
-    let secure = format!("https://{}/", httpd.secure_address());
+    let page = format!("http://{}/index.html", httpd.address());
+    let secure = format!("https://localhost:{}/index.html", httpd.secure_address().port());
     let job = |name: &'static str, module: &str, targets: &[String]| {
         let further = format!(
             "    metrics_path: /probe\n    params: {{module: [{module}]}}\n    relabel_configs:\n    \

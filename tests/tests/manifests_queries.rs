@@ -10,8 +10,12 @@ use exporter_tests::panels::{self, Kind, Source, dashboard};
 use exporter_tests::site::Site;
 use exporter_tests::wait::until;
 
-/// Panels that have no data on a machine of tests, and why. `dashboard/id`.
-const EMPTY: &[(&str, &str)] = &[];
+/// Panels that may have no data on a machine of tests, and why: `dashboard/id`.
+const EMPTY: &[(&str, &str)] = &[
+    ("node/703", "shares of errors are shown for interfaces with traffic, and there may be none but the loopback's"),
+    ("node/704", "as for receiving"),
+    ("logstash/204", "compares with yesterday"),
+];
 
 /// The query that Grafana sends when everything is chosen in each of a dashboard's variables.
 fn everything(source: &Source, query: &str) -> String {
@@ -24,6 +28,15 @@ fn everything(source: &Source, query: &str) -> String {
 #[test]
 fn every_panel_has_an_answer() {
     let site = Site::start();
+    let places: BTreeSet<String> = panels::sources()
+        .iter()
+        .flat_map(|source| {
+            source.panels().map(|panel| format!("{}/{}", source.dashboard, panel.id)).collect::<Vec<_>>()
+        })
+        .collect();
+    for (empty, _) in EMPTY {
+        assert!(places.contains(*empty), "there is no panel {empty}: take it off the list");
+    }
     let mut silent = Vec::new();
     for source in panels::sources() {
         for panel in source.panels().filter(|panel| panel.kind != Kind::Text) {
@@ -38,15 +51,16 @@ fn every_panel_has_an_answer() {
                 let found = site.prometheus.query(query).unwrap_or_else(|e| panic!("{place}: {query}\n{e}"));
                 answers += usize::from(!found.is_empty());
             }
-            if EMPTY.iter().any(|(empty, _)| *empty == place) {
-                assert_eq!(answers, 0, "{place} has data: take it off the list of empty panels");
-            } else if answers == 0 {
+            if answers == 0 && !EMPTY.iter().any(|(empty, _)| *empty == place) {
                 silent.push((place, panel.title.clone(), queries));
             }
         }
     }
     // A rate needs two scrapes, a recording rule an evaluation: what is silent now may just be early.
+    let mut times = 0;
     until("every panel has an answer", || {
+        times += 1;
+        site.stir(times);
         silent.retain(|(.., queries)| {
             queries.iter().all(|query| site.prometheus.query(query).is_ok_and(|found| found.is_empty()))
         });
