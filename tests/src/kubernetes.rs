@@ -36,7 +36,7 @@ pub use gate::Gate;
 pub use objects::{pod, service, slice, template};
 pub use rbac::{Rights, Wants};
 use server::{Handler, Reply, Said, Server};
-use store::{Scope, Store};
+use store::{Scope, Since, Store};
 
 /// Where the API is found by its Service, and the certificate says so.
 const API: &str = "10.96.0.1:443";
@@ -205,8 +205,15 @@ impl Shared {
                 return status(403, "Forbidden");
             }
             if verb == "watch" {
-                let since = query("resourceVersion").and_then(|version| version.parse().ok()).unwrap_or_default();
-                return Reply(200, "application/json", Said::Pieces(self.store.watch(scope, since)));
+                let since = match query("sendInitialEvents") {
+                    Some("true") => Since::Ever,
+                    _ => Since::Version(query("resourceVersion").and_then(|at| at.parse().ok()).unwrap_or_default()),
+                };
+                let watch = self.store.watch(scope, since);
+                return watch.map_or_else(
+                    || status(404, "NotFound"),
+                    |watch| Reply(200, "application/json", Said::Pieces(watch)),
+                );
             }
             return self.store.list(&scope).map_or_else(|| status(404, "NotFound"), |list| json(&list));
         }

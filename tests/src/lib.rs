@@ -10,7 +10,8 @@
 //! * [`hostile`] are peers that mean harm.
 //! * [`fixture`] builds directory trees; [`fuse`] mounts a file system that never answers, inside [`namespace`].
 //! * [`kubernetes`] is a stand-in for the cluster in which Prometheus finds what to scrape.
-//! * [`manifests`] are the files that deploy all of this, [`panels`] what dashboards and alerts are made of.
+//! * [`manifests`] are the files that deploy all of this, [`panels`] what dashboards and alerts are made of. [`kustomize`]
+//!   renders what is applied to a cluster, [`rendering`] is what came of it, [`kubernetes_schema`] whether it is taken.
 //! * [`child`] and [`log_line`] read logs, [`wait`] waits under a deadline, [`skip`] says why a test did not run.
 //!
 //! The harness panics with a message when something is wrong: its callers are tests.
@@ -26,6 +27,8 @@ pub mod hostile;
 pub mod http3;
 pub mod httpd;
 pub mod kubernetes;
+pub mod kubernetes_schema;
+pub mod kustomize;
 pub mod log_line;
 pub mod logstash;
 pub mod manifests;
@@ -35,6 +38,7 @@ pub mod page;
 pub mod panels;
 pub mod pki;
 pub mod prometheus;
+pub mod rendering;
 pub mod running;
 pub mod site;
 pub mod skip;

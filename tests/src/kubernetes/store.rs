@@ -43,6 +43,15 @@ pub(super) struct Scope {
     pub(super) namespace: Option<String>,
 }
 
+/// Where a watch begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Since {
+    /// After a list of this version.
+    Version(u64),
+    /// With all there is, as newer clients want it in place of a list.
+    Ever,
+}
+
 impl Scope {
     fn holds(&self, resource: &str, namespace: &str) -> bool {
         self.resource == resource && self.namespace.as_deref().is_none_or(|only| only == namespace)
@@ -97,18 +106,35 @@ impl Store {
         }))
     }
 
-    /// What changed in a scope since a version, and what will, a line each.
-    pub(super) fn watch(&self, scope: Scope, since: u64) -> mpsc::UnboundedReceiver<Bytes> {
+    /// What changed in a scope since a version, and what will, a line each; nothing for a kind that is not kept.
+    pub(super) fn watch(&self, scope: Scope, since: Since) -> Option<mpsc::UnboundedReceiver<Bytes>> {
+        let (kind, version, _) = KINDS.iter().find(|(_, _, resource)| *resource == scope.resource)?;
         let (sender, receiver) = mpsc::unbounded_channel();
         let mut objects = self.lock();
-        for change in objects.changes.iter().filter(|change| change.version > since) {
-            if scope.holds(change.resource, &change.namespace) {
-                // The receiver is ours until we return.
-                let _ = sender.send(change.line.clone());
+        let first: Vec<Bytes> = match since {
+            Since::Version(since) => {
+                let later = objects.changes.iter().filter(|change| change.version > since);
+                let mine = later.filter(|change| scope.holds(change.resource, &change.namespace));
+                mine.map(|change| change.line.clone()).collect()
             }
+            Since::Ever => {
+                let end = json!({
+                    "kind": kind, "apiVersion": version,
+                    "metadata": {
+                        "resourceVersion": objects.version.to_string(),
+                        "annotations": {"k8s.io/initial-events-end": "true"},
+                    },
+                });
+                let all = objects.all(&scope);
+                all.iter().map(|object| line("ADDED", object)).chain([line("BOOKMARK", &end)]).collect()
+            }
+        };
+        for line in first {
+            // The receiver is ours until we return.
+            let _ = sender.send(line);
         }
         objects.watches.push((scope, sender));
-        receiver
+        Some(receiver)
     }
 
     fn lock(&self) -> MutexGuard<'_, Objects> {
@@ -124,13 +150,17 @@ impl Objects {
     }
 
     fn tell(&mut self, what: &str, (resource, namespace, _): (&'static str, String, String), object: &Value) {
-        let line = Bytes::from(json!({"type": what, "object": object}).to_string() + "\n");
+        let line = line(what, object);
         // Who does not listen any more is forgotten.
         self.watches.retain(|(scope, watch)| {
             !watch.is_closed() && (!scope.holds(resource, &namespace) || watch.send(line.clone()).is_ok())
         });
         self.changes.push(Change { version: self.version, resource, namespace, line });
     }
+}
+
+fn line(what: &str, object: &Value) -> Bytes {
+    Bytes::from(json!({"type": what, "object": object}).to_string() + "\n")
 }
 
 #[track_caller]
