@@ -251,7 +251,11 @@ impl Shared {
             Wants::Resource(verb, _, what) | Wants::Path(verb, what) => format!("{verb} {what}"),
         };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if allowed { seen.allowed.insert(said) } else { seen.refused.insert(said) };
+        if allowed {
+            seen.allowed.insert(said)
+        } else {
+            seen.refused.insert(said)
+        };
         allowed
     }
 }
@@ -283,7 +287,9 @@ pub fn without_kubernetes(text: &str) -> String {
     let parsed = manifests::documents("prometheus.yml", text);
     let [mut config] = <[Value; 1]>::try_from(parsed).expect("one document");
     for job in config["scrape_configs"].as_array_mut().into_iter().flatten() {
-        let Some(discoveries) = job.as_object_mut().and_then(|job| job.remove("kubernetes_sd_configs")) else { continue };
+        let Some(discoveries) = job.as_object_mut().and_then(|job| job.remove("kubernetes_sd_configs")) else {
+            continue;
+        };
         let by_http = rbac::items(&discoveries).map(|discovery| {
             let role = discovery["role"].as_str().expect("a role");
             let own = (discovery["namespaces"]["own_namespace"] == true).then_some("monitoring");

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::blackbox::Blackbox;
 use crate::fixture::Fixture;
 use crate::httpd::{Httpd, Mpm, Options};
-use crate::logstash::{Logstash, STATS, Version};
+use crate::logstash::{HEALTH, Logstash, STATS, Version};
 use crate::manifests;
 use crate::pki::{Leaf, Pki};
 use crate::prometheus::Prometheus;

@@ -42,7 +42,10 @@ fn node(node: &Value) -> Labels {
     let name = text(&node["metadata"]["name"]);
     let mut labels = Labels::from([
         // The kubelet's port comes from the node's status.
-        ("__address__".to_owned(), address(&node_address(node), &node["status"]["daemonEndpoints"]["kubeletEndpoint"]["Port"])),
+        (
+            "__address__".to_owned(),
+            address(&node_address(node), &node["status"]["daemonEndpoints"]["kubeletEndpoint"]["Port"]),
+        ),
         ("__meta_kubernetes_node_name".to_owned(), name.clone()),
         ("instance".to_owned(), name),
     ]);
@@ -108,7 +111,8 @@ fn slice(slice: &Value, services: &[Value], pods: &[Value]) -> Vec<Labels> {
                 let ready = endpoint["conditions"]["ready"].to_string();
                 labels.insert("__meta_kubernetes_endpointslice_endpoint_conditions_ready".to_owned(), ready);
                 let target = &endpoint["targetRef"]["name"];
-                let named = |pod: &&Value| pod["metadata"]["name"] == *target && pod["metadata"]["namespace"] == *namespace;
+                let named =
+                    |pod: &&Value| pod["metadata"]["name"] == *target && pod["metadata"]["namespace"] == *namespace;
                 if let Some(pod) = pods.iter().find(named) {
                     labels.extend(pod_labels(pod, false));
                     match behind.iter_mut().find(|(seen, _)| seen["metadata"]["uid"] == pod["metadata"]["uid"]) {

@@ -37,7 +37,8 @@ pub fn pod(namespace: &str, name: &str, template: &Value, node: &str, ip: IpAddr
 
 /// A template with annotations and one container with ports, for a pod that no manifest of ours is about.
 pub fn template(annotations: &[(&str, &str)], ports: &[u16]) -> Value {
-    let ports: Vec<Value> = ports.iter().map(|port| json!({"name": format!("p{port}"), "containerPort": port})).collect();
+    let ports: Vec<Value> =
+        ports.iter().map(|port| json!({"name": format!("p{port}"), "containerPort": port})).collect();
     json!({
         "metadata": {"labels": {"app": "theirs"}, "annotations": metadata(annotations)},
         "spec": {"containers": [{"name": "theirs", "image": "theirs:1", "ports": ports}]},
@@ -56,11 +57,7 @@ pub fn service(namespace: &str, name: &str, labels: &[(&str, &str)], annotations
 }
 
 /// A slice of a Service: ready endpoints of one family, each with the name of the pod that is behind it, if it is one.
-pub fn slice(
-    (namespace, service): (&str, &str),
-    endpoints: &[(IpAddr, Option<&str>)],
-    ports: &[(&str, u16)],
-) -> Value {
+pub fn slice((namespace, service): (&str, &str), endpoints: &[(IpAddr, Option<&str>)], ports: &[(&str, u16)]) -> Value {
     let family = if endpoints.iter().all(|(ip, _)| ip.is_ipv6()) { "IPv6" } else { "IPv4" };
     let endpoint = |(ip, pod): &(IpAddr, Option<&str>)| {
         let mut endpoint = json!({"addresses": [ip], "conditions": {"ready": true}});
@@ -83,5 +80,9 @@ pub fn slice(
 }
 
 fn metadata(pairs: &[(&str, &str)]) -> Value {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect::<serde_json::Map<_, _>>().into()
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), Value::from(*value)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }

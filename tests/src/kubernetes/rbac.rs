@@ -33,7 +33,9 @@ impl Rights {
         let role = |binding: &Value| {
             let name = &binding["roleRef"]["name"];
             let role = of_kind("ClusterRole").find(|role| role["metadata"]["name"] == *name);
-            items(&role.unwrap_or_else(|| panic!("there is no ClusterRole {name}"))["rules"]).cloned().collect::<Vec<_>>()
+            items(&role.unwrap_or_else(|| panic!("there is no ClusterRole {name}"))["rules"])
+                .cloned()
+                .collect::<Vec<_>>()
         };
         let rules: Vec<Value> = bound.flat_map(role).collect();
         assert!(!rules.is_empty(), "nothing is bound to {namespace}/{account}");
