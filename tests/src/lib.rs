@@ -9,6 +9,7 @@
 //! * [`grpc`] is a server that says of its health what a test wants, [`talker`] one that talks by a test's script.
 //! * [`hostile`] are peers that mean harm.
 //! * [`fixture`] builds directory trees; [`fuse`] mounts a file system that never answers, inside [`namespace`].
+//! * [`kubernetes`] is a stand-in for the cluster in which Prometheus finds what to scrape.
 //! * [`manifests`] are the files that deploy all of this, [`panels`] what dashboards and alerts are made of. [`kustomize`]
 //!   renders what is applied to a cluster, [`rendering`] is what came of it, [`kubernetes_schema`] whether it is taken.
 //! * [`child`] and [`log_line`] read logs, [`wait`] waits under a deadline, [`skip`] says why a test did not run.
@@ -25,6 +26,7 @@ pub mod grpc;
 pub mod hostile;
 pub mod http3;
 pub mod httpd;
+pub mod kubernetes;
 pub mod kubernetes_schema;
 pub mod kustomize;
 pub mod log_line;

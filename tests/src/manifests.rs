@@ -11,7 +11,12 @@ use crate::tools::{run, tool};
 /// Keys of Prometheus' configuration that came after Debian 12's release of it, and the release that brought each.
 ///
 /// They are whole lines `key: value` in our files, so that leaving out the line leaves out the key.
-const YOUNG_KEYS: &[(&str, (u32, u32))] = &[("track_timestamps_staleness", (2, 48))];
+const YOUNG_KEYS: &[(&str, (u32, u32))] = &[
+    ("fallback_scrape_protocol", (3, 0)),
+    ("keep_dropped_targets", (2, 47)),
+    ("sample_age_limit", (2, 50)),
+    ("track_timestamps_staleness", (2, 48)),
+];
 
 /// The folder `manifests` of the repository.
 pub fn folder() -> PathBuf {
