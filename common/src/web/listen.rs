@@ -361,7 +361,10 @@ mod tests {
         check(":+80", r#"listen address ":+80": expected a port from 0 to 65535 after the last colon, found "+80""#);
         check("::1:80", r#"listen address "::1:80": expected brackets around an IPv6 address: [::1]:80"#);
         check("[x]:1", r#"listen address "[x]:1": expected an IP address in brackets, found "x""#);
-        check("[1.2.3.4%x]:1", r#"listen address "[1.2.3.4%x]:1": expected an IP address in brackets, found "1.2.3.4%x""#);
+        check(
+            "[1.2.3.4%x]:1",
+            r#"listen address "[1.2.3.4%x]:1": expected an IP address in brackets, found "1.2.3.4%x""#,
+        );
         check(
             "http://x:1",
             r#"listen address "http://x:1": expected host:port or vsock://:port, found the scheme "http""#,
