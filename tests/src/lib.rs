@@ -37,6 +37,7 @@ pub mod nginx;
 pub mod page;
 pub mod panels;
 pub mod pki;
+pub mod preview;
 pub mod prometheus;
 pub mod rendering;
 pub mod running;
