@@ -34,18 +34,31 @@ const MODULES: &str = "modules:
   ping: {prober: icmp, timeout: 1s}
 ";
 
+/// What an operator fills in where `rules/inventory.yml` has examples.
+const INVENTORY: &str = "groups:
+- name: inventory of the site
+  rules:
+  - {record: inventory:nodes:expected, expr: vector(4), labels: {cluster: test}}
+  - {record: inventory:pods:expected, expr: vector(2), labels: {cluster: test, namespace: web}}
+";
+
+/// For the Prometheus that is looked at.
+const A_RULE: &str = "groups: [{name: one, interval: 1s, rules: [{record: one, expr: vector(1)}]}]\n";
+
 /// Everything that runs; stopped when dropped.
 #[derive(Debug)]
 pub struct Site {
     /// Scrapes all of it every second.
     pub prometheus: Prometheus,
+    // Stands for the one in the cluster, and for the one outside as it sees itself.
+    _inner: Prometheus,
     /// Probed by the blackbox exporter, and read by the apache exporter.
     pub httpd: Httpd,
     /// Read by the logstash exporter.
     pub logstash: Logstash,
     programs: Vec<Running>,
     blackbox: Blackbox,
-    pages: Vec<Upstream>,
+    pages: Vec<Page>,
     _pki: Pki,
     // Refuses probes for as long as anybody might send one.
     _dead: DeadPort,
@@ -121,17 +134,26 @@ impl Site {
             ("kubernetes-cadvisor", "cadvisor.prom", "cluster: test, node: living"),
             ("kubernetes-apiservers", "apiserver.prom", "cluster: test"),
             ("federate", "federate.prom", "cluster: test"),
+            ("cluster-autoscaler", "cluster-autoscaler.prom", "cluster: test"),
+            ("alertmanager", "alertmanager.prom", ""),
             ("grafana", "grafana.prom", ""),
         ] {
-            let page = Upstream::start(page(file));
-            let job = Scraped::one(name, page.address(), labels);
+            let page = Page::start(file);
+            let job = Scraped::one(name, page.upstream.address(), labels);
             jobs.push(if name == "kube-state-metrics" { job.honouring() } else { job });
             pages.push(page);
         }
 
+        let inner = Prometheus::configured(
+            Fixture::of(&[("prometheus.yml", "rule_files: [rules.yml]\n"), ("rules.yml", A_RULE)]),
+            Vec::new(),
+        );
+        let seen = ["cluster: test", ""].map(|labels| (inner.address(), labels.to_owned()));
+        jobs.push(Scraped { name: "prometheus", targets: seen.into(), further: String::new() });
+
         let prometheus = Prometheus::configured(configuration(&jobs), counted(&jobs));
         prometheus.wait_until_up();
-        Self { prometheus, httpd, logstash, programs, blackbox, pages, _pki: pki, _dead: dead }
+        Self { prometheus, _inner: inner, httpd, logstash, programs, blackbox, pages, _pki: pki, _dead: dead }
     }
 
     /// Lets the applications have done more since the start: the larger `times`, the more. Of Logstash's pipelines `audit`
@@ -139,6 +161,7 @@ impl Site {
     #[track_caller]
     pub fn stir(&self, times: u64) {
         self.httpd.load(5, 1);
+        self.pages.iter().for_each(|page| page.grow(times));
         self.logstash.twist(STATS, |stats| {
             let stalled = stats["pipelines"]["main"]["events"]["out"].take();
             grow(stats, times);
@@ -157,11 +180,6 @@ impl Site {
     pub fn own_pages(&self) -> String {
         let programs = self.programs.iter().chain([self.blackbox.program()]);
         programs.map(|program| program.get("/metrics").text()).collect()
-    }
-
-    /// How many pages stand for other people's programs.
-    pub fn composed_pages(&self) -> usize {
-        self.pages.len()
     }
 }
 
@@ -230,11 +248,35 @@ fn probes(prober: SocketAddr, httpd: &Httpd, dead: SocketAddr) -> Vec<Scraped> {
     ]
 }
 
-#[track_caller]
-fn page(file: &str) -> Answer {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/site").join(file);
-    let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    Answer::ok("text/plain; version=0.0.4", text)
+/// A page of `tests/fixtures/site`, whose values may be written `start+step`.
+#[derive(Debug)]
+struct Page {
+    upstream: Upstream,
+    text: String,
+}
+
+impl Page {
+    #[track_caller]
+    fn start(file: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/site").join(file);
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let page = Self { upstream: Upstream::start(Answer::text("")), text };
+        page.grow(0);
+        page
+    }
+
+    /// Shows each value `times` steps after its start.
+    fn grow(&self, times: u64) {
+        let grown = |line: &str| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let (start, step) = value.split_once('+')?;
+            let (start, step): (u64, u64) = (start.parse().ok()?, step.parse().ok()?);
+            Some(format!("{series} {}", start + step * times))
+        };
+        let lines = self.text.lines().map(|line| grown(line).unwrap_or_else(|| line.to_owned()));
+        let text: String = lines.flat_map(|line| [line, "\n".to_owned()]).collect();
+        self.upstream.set(Answer::ok("text/plain; version=0.0.4", text));
+    }
 }
 
 fn counted(jobs: &[Scraped]) -> Vec<(String, usize)> {
@@ -254,6 +296,7 @@ fn configuration(jobs: &[Scraped]) -> Fixture {
         }
     }
     let mut storage = Fixture::new().file("prometheus.yml", text);
+    storage = storage.file("rules/inventory-of-the-site.yml", INVENTORY);
     for path in manifests::files("monitoring-server/prometheus/rules", &["yml"]) {
         let name = path.file_name().expect("a file has a name").to_string_lossy().into_owned();
         storage = storage.file(format!("rules/{name}"), fs::read(&path).expect("a listed file can be read"));
