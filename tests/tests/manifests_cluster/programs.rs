@@ -5,7 +5,8 @@ use std::ffi::OsStr;
 use exporter_tests::fixture::Fixture;
 use exporter_tests::page::{Page, metric};
 use exporter_tests::rendering::{Container, Rendering, items, text};
-use exporter_tests::running::Running;
+use exporter_tests::running::{Running, run_to_end};
+use exporter_tests::skip::skip;
 use serde_json::Value;
 
 /// Where the DaemonSet mounts the host.
@@ -129,6 +130,39 @@ fn node_exporter_listens_on_a_node_of_either_family() {
 }
 
 #[test]
+fn nothing_is_lost_without_the_host_s_processes() {
+    let test = "nothing_is_lost_without_the_host_s_processes";
+    if !rustix::process::geteuid().is_root() {
+        return skip(test, "a /proc of its own is for root to mount");
+    }
+    let container = container(&Rendering::of("overlays/cluster"), "node-exporter");
+    let host = Fixture::new().folder("proc");
+    let at = host.path("proc");
+    // The /proc of outside, as the mount of / brings it, and inside one in which the exporter is process 1.
+    let script = format!("mount --rbind /proc {0} && mount -t proc proc /proc && exec \"$@\"", at.display());
+    let wrapper = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", &script, "sh"];
+    let mut args = args(&container, "127.0.0.1", "");
+    let with = families(&Running::start("node-exporter", &args));
+    args.retain(|arg| !arg.starts_with("--path.procfs="));
+    args.push(format!("--path.procfs={}", at.display()));
+    let without = families(&Running::start_under(&wrapper, "node-exporter", &args));
+    assert!(with.len() > 100, "{with:?}");
+    assert_eq!(with, without);
+}
+
+/// Names on its page, and with them the collectors that worked; a second page, as the first counts no earlier one.
+#[track_caller]
+fn families(exporter: &Running) -> Vec<String> {
+    exporter.scrape();
+    let page = exporter.scrape();
+    let worked = page.all(&metric("node_scrape_collector_success").value(1.0));
+    let worked = worked.into_iter().map(|sample| format!("collector {}", sample.label("collector")));
+    let mut found: Vec<String> = page.names().into_iter().map(str::to_owned).chain(worked).collect();
+    found.sort();
+    found
+}
+
+#[test]
 fn what_comes_and_goes_with_pods_leaves_no_series() {
     let (mut table, mut traffic) = (String::new(), "Inter-| Receive | Transmit\n face |bytes |bytes\n".to_owned());
     let mut host = Fixture::new();
@@ -175,7 +209,7 @@ fn sidecars_run_as_their_examples_tell_them() {
             .map(|variable| (text(variable, "name"), OsStr::new(text(variable, "value"))))
             .collect();
         let port = items(&container, "ports").next().unwrap()["containerPort"].to_string();
-        let help = exporter_tests::running::run_to_end(program, &["--help"]).stdout;
+        let help = run_to_end(program, &["--help"]).stdout;
         assert!(help.contains(&format!("[default: :{port}]")), "{program} listens on another port than {port}");
         for (variable, _) in &environment {
             assert!(help.contains(variable), "{program} does not know {variable}");

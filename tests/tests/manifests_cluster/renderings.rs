@@ -9,9 +9,12 @@ use exporter_tests::kustomize::{Tree, folders, optional_parts};
 use exporter_tests::rendering::{Rendering, folder, items};
 use exporter_tests::skip::skip;
 
-/// Parts of others, not to be applied by themselves: they are built, but what they come to is in the others' renderings.
+/// Ends of folders that are parts of others.
+const PARTS: &[&str] = &["/app", "/operator/kube-state-metrics", "/operator/monitors"];
+
+/// Not to be applied by itself: it is built, but what it comes to is in the renderings of others.
 fn is_part(folder: &str) -> bool {
-    folder == "base" || folder.starts_with("base/") || folder.ends_with("/app") || folder.ends_with("/monitors")
+    folder == "base" || folder.starts_with("base/") || PARTS.iter().any(|part| folder.ends_with(part))
 }
 
 fn compare(path: &Path, got: &str, wrong: &mut Vec<String>) {
