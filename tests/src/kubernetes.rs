@@ -372,7 +372,7 @@ fn scope(path: &str) -> Option<(&str, Scope)> {
 
 fn parameter<'a>(request: &'a Request<Incoming>, name: &str) -> Option<&'a str> {
     let pairs = request.uri().query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-    pairs.filter(|(known, _)| *known == name).map(|(_, value)| value).last()
+    pairs.filter(|(known, _)| *known == name).map(|(_, value)| value).next_back()
 }
 
 fn metrics(page: &'static str) -> Reply {
