@@ -157,15 +157,29 @@ impl Cluster {
     /// What is different: paths, one second between scrapes, and what this Prometheus is too old for.
     #[track_caller]
     pub fn prometheus(&self, cluster: &str) -> Prometheus {
+        let text = manifests::text("base/prometheus/prometheus.yml");
         let files = Fixture::new()
-            .file("prometheus.yml", configuration(&manifests::text("base/prometheus/prometheus.yml")))
+            .file("prometheus.yml", configuration(&text))
             .file("rules.yml", manifests::text("base/prometheus/rules.yml"));
-        let mut command = Command::new(tool("prometheus"));
+        self.start_prometheus(&manifests::document("base/prometheus/statefulset.yaml"), files, cluster)
+    }
+
+    /// The same with another configuration, taken as it is.
+    #[track_caller]
+    pub fn prometheus_with(&self, configuration: &str) -> Prometheus {
+        let files = Fixture::new().file("prometheus.yml", configuration);
+        self.start_prometheus(&manifests::document("base/prometheus/statefulset.yaml"), files, "test")
+    }
+
+    /// Starts the first container of a StatefulSet of Prometheus; `files` are what it has in /etc/prometheus.
+    #[track_caller]
+    pub fn start_prometheus(&self, stateful_set: &Value, files: Fixture, cluster: &str) -> Prometheus {
         let (host, port) = API.split_once(':').expect("an address");
+        let mut command = Command::new(tool("prometheus"));
         command
-            .args(prometheus_args().iter().map(|arg| match arg.split_once('=') {
+            .args(prometheus_args(stateful_set).iter().map(|arg| match arg.split_once('=') {
                 Some((flag @ "--config.file", _)) => files.flag(flag, "prometheus.yml"),
-                Some((flag @ "--storage.tsdb.path", _)) => files.flag(flag, "data"),
+                Some((flag @ ("--storage.tsdb.path" | "--storage.agent.path"), _)) => files.flag(flag, "data"),
                 _ => arg.clone(),
             }))
             .env("CLUSTER", cluster)
@@ -303,16 +317,20 @@ pub fn without_kubernetes(text: &str) -> String {
     config.to_string()
 }
 
-/// The arguments of the StatefulSet's Prometheus, less what the installed one is too old for.
+/// The arguments of a StatefulSet's Prometheus, less what the installed one is too old for.
 #[track_caller]
-fn prometheus_args() -> Vec<String> {
-    let stateful_set = manifests::document("base/prometheus/statefulset.yaml");
-    let args = &stateful_set["spec"]["template"]["spec"]["containers"][0]["args"];
-    let mut args: Vec<String> = rbac::items(args).filter_map(Value::as_str).map(ToOwned::to_owned).collect();
+fn prometheus_args(stateful_set: &Value) -> Vec<String> {
+    let container = &stateful_set["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["name"], "prometheus");
+    let mut args: Vec<String> =
+        rbac::items(&container["args"]).filter_map(Value::as_str).map(ToOwned::to_owned).collect();
     if manifests::prometheus_version() < (3, 0) {
         args.retain(|arg| !arg.contains("auto-reload"));
         // What every release does as of 3.0.
         args.push("--enable-feature=expand-external-labels".to_owned());
+        for arg in &mut args {
+            *arg = arg.replace("--agent", "--enable-feature=agent");
+        }
     }
     args
 }
@@ -354,7 +372,7 @@ fn scope(path: &str) -> Option<(&str, Scope)> {
 
 fn parameter<'a>(request: &'a Request<Incoming>, name: &str) -> Option<&'a str> {
     let pairs = request.uri().query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-    pairs.filter(|(known, _)| *known == name).map(|(_, value)| value).last()
+    pairs.filter(|(known, _)| *known == name).map(|(_, value)| value).next_back()
 }
 
 fn metrics(page: &'static str) -> Reply {

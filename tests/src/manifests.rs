@@ -70,7 +70,16 @@ pub fn document(relative: &str) -> Value {
 /// A configuration as the installed Prometheus reads it: without the lines of keys that came after its release.
 #[track_caller]
 pub fn for_this_prometheus(text: &str) -> String {
-    let version = prometheus_version();
+    for_version(text, prometheus_version())
+}
+
+/// The same for the installed promtool, which may be of another release.
+#[track_caller]
+pub fn for_this_promtool(text: &str) -> String {
+    for_version(text, version_of("promtool"))
+}
+
+fn for_version(text: &str, version: (u32, u32)) -> String {
     let young = |line: &str| {
         let key = line.trim_start().trim_start_matches("- ").split(':').next().unwrap_or_default();
         YOUNG_KEYS.iter().any(|(young, since)| *young == key && version < *since)
@@ -81,7 +90,12 @@ pub fn for_this_prometheus(text: &str) -> String {
 /// Major and minor version of the installed Prometheus.
 #[track_caller]
 pub fn prometheus_version() -> (u32, u32) {
-    let output = run(Command::new(tool("prometheus")).arg("--version"));
+    version_of("prometheus")
+}
+
+#[track_caller]
+fn version_of(program: &str) -> (u32, u32) {
+    let output = run(Command::new(tool(program)).arg("--version"));
     // 2.42 says it on standard output, others on standard error.
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
@@ -89,7 +103,7 @@ pub fn prometheus_version() -> (u32, u32) {
     let mut parts = version.split('.').map(|part| part.parse().unwrap_or_default());
     match (parts.next(), parts.next()) {
         (Some(major), Some(minor)) if major > 0 => (major, minor),
-        _ => panic!("prometheus --version says {said:?}"),
+        _ => panic!("{program} --version says {said:?}"),
     }
 }
 

@@ -11,9 +11,11 @@ use exporter_tests::kubernetes::{
 use exporter_tests::manifests;
 use exporter_tests::namespace::entered_alone;
 use exporter_tests::prometheus::{Prometheus, Vector};
-use exporter_tests::rendering::{Rendering, items, text};
+use exporter_tests::rendering::{Rendering, items, strings, text};
 use exporter_tests::running::Running;
+use exporter_tests::skip::skip;
 use exporter_tests::upstream::{Answer, Upstream};
+use exporter_tests::wait::until;
 use serde_json::Value;
 
 /// The rights that the manifests give to Prometheus.
@@ -66,29 +68,7 @@ fn exporter(name: &str, pod: &Value) -> Running {
     Running::start_with(name, &args, &environment)
 }
 
-/// Panics unless what Prometheus found of a role by itself is what others are told by HTTP.
-#[track_caller]
-fn discovery_is_the_same(prometheus: &Prometheus, cluster: &Cluster, job: &str, role: &str) {
-    if !prometheus_knows_kubernetes() {
-        return;
-    }
-    let targets = prometheus.api("/api/v1/targets").expect("targets");
-    let found = ["activeTargets", "droppedTargets"].into_iter().flat_map(|kind| items(&targets, kind));
-    let found = found.map(|target| &target["discoveredLabels"]).filter(|labels| labels["job"] == job);
-    let found: Vec<BTreeMap<&str, &str>> = found.map(exporter_tests::rendering::strings).collect();
-    let told = cluster.discovered(role, None);
-    for labels in &told {
-        let same = |found: &&BTreeMap<&str, &str>| {
-            labels.iter().all(|(name, value)| found.get(name.as_str()) == Some(&value.as_str()))
-        };
-        assert!(found.iter().any(|found| same(&found)), "not found: {labels:#?}\nfound: {found:#?}");
-    }
-    // A target that no slice leads to is told once; what is the same in all labels is one.
-    let different: BTreeSet<_> = told.iter().collect();
-    assert_eq!(found.len(), different.len(), "{found:#?}");
-}
-
-/// Waits until no URL is scraped under two names.
+/// Panics when a URL is scraped under two names.
 #[track_caller]
 fn nothing_is_scraped_twice(prometheus: &Prometheus) {
     let targets = prometheus.api("/api/v1/targets?state=active").expect("targets");
@@ -292,7 +272,6 @@ fn annotated_pods_are_scraped_as_they_ask() {
     becomes(&prometheus, up, "pod", &all);
     assert_eq!(prometheus.query("up{job=~'kubernetes-pods|node-exporter'}").expect("a query").len(), all.len());
     nothing_is_scraped_twice(&prometheus);
-    discovery_is_the_same(&prometheus, &cluster, "kubernetes-pods", "pod");
 
     let labels_of = |pod: &str| one(&prometheus, &format!("up{{pod={pod:?}}}"));
     let with = |app, instance, job, namespace, node, pod| {
@@ -347,7 +326,7 @@ fn annotated_services_are_scraped_once() {
     let scrape = ("prometheus.io/scrape", "true");
     let web = [scrape, ("prometheus.io/path", "/stats")];
     // In two families, over a pod that has a port which is no business of the Service.
-    let _web = page("10.1.0.41:8000", "web 1\n");
+    let web_at = page("10.1.0.41:8000", "web 1\n");
     let _private = page("10.1.0.41:9000", "private 1\n");
     cluster.apply(pod("theirs", "web-0", &template(&[], &[8000, 9000]), "node-1", ip("10.1.0.41")));
     cluster.apply(service("theirs", "web", &[("app", "shop")], &web));
@@ -383,11 +362,10 @@ fn annotated_services_are_scraped_once() {
             ("service", "web"),
         ],
     );
-    assert_eq!(_web.requests_for("/stats"), _web.requests());
+    assert_eq!(web_at.requests_for("/stats"), web_at.requests());
     assert_eq!(one(&prometheus, "up{service='outside'}")["instance"], "[fd00:2::42]:9001");
     assert_eq!(one(&prometheus, "up{pod='both-0'}")["job"], "kubernetes-pods");
     nothing_is_scraped_twice(&prometheus);
-    discovery_is_the_same(&prometheus, &cluster, "kubernetes-service-endpoints", "endpointslice");
 
     cluster.change("Service", "theirs", "silent", |service| {
         service["metadata"]["annotations"]["prometheus.io/scrape"] = "true".into();
@@ -418,5 +396,56 @@ fn the_role_allows_what_is_needed_and_no_more() {
     }
     for verb in ["create", "update", "patch", "delete"] {
         assert!(!rights.allow(Wants::Resource(verb, "", "pods")), "{verb}");
+    }
+}
+
+#[test]
+fn who_is_told_of_targets_is_told_what_others_find() {
+    let this = "who_is_told_of_targets_is_told_what_others_find";
+    if !prometheus_knows_kubernetes() {
+        // Elsewhere it proves that discovery by HTTP, which the other tests then stand on, is like the real one.
+        return skip(this, "this Prometheus was built without Kubernetes");
+    }
+    if !entered_alone(this) {
+        return;
+    }
+    let mut cluster = Cluster::start(rights());
+    cluster.add_node("node-1", "10.0.0.11");
+    cluster.add_node("node-2", "fd00::12");
+    let apache = template_of("examples/apache", "Deployment");
+    cluster.apply(pod("apache", "apache-0", &apache, "node-1", ip("10.1.0.21")));
+    cluster.apply(pod("theirs", "bare", &template(&[("prometheus.io/port", "1")], &[]), "node-1", ip("fd00:1::37")));
+    cluster.apply(pod("theirs", "web-0", &template(&[], &[8000, 9000]), "node-1", ip("10.1.0.41")));
+    cluster.apply(service("theirs", "web", &[("app", "shop")], &[("prometheus.io/scrape", "true")]));
+    for at in ["10.1.0.41", "fd00:1::41"] {
+        cluster.apply(slice(("theirs", "web"), &[(ip(at), Some("web-0"))], &[("http", 8000)]));
+    }
+    cluster.apply(slice(("theirs", "nameless"), &[(ip("fd00:2::42"), None)], &[("sql", 5432)]));
+
+    // Dropped, each is kept as it was found.
+    let roles = ["node", "pod", "endpointslice"];
+    let job = |role: &&str| {
+        format!(
+            "- {{job_name: {role}, kubernetes_sd_configs: [{{role: {role}}}], relabel_configs: [{{action: drop, regex: '.*'}}]}}\n"
+        )
+    };
+    let jobs: String = roles.iter().map(job).collect();
+    let prometheus = cluster.prometheus_with(&format!("scrape_configs:\n{jobs}"));
+    for role in roles {
+        let told: BTreeSet<_> = cluster.discovered(role, None).into_iter().collect();
+        until(&format!("{role}: the same"), || {
+            let targets = prometheus.api("/api/v1/targets?state=dropped")?;
+            let found = items(&targets, "droppedTargets").map(|target| strings(&target["discoveredLabels"]));
+            let found: Vec<_> = found.filter(|labels| labels["job"] == role).collect();
+            let unknown = told.iter().find(|labels| {
+                !found
+                    .iter()
+                    .any(|found| labels.iter().all(|(name, value)| found.get(name.as_str()) == Some(&value.as_str())))
+            });
+            match unknown {
+                None if found.len() == told.len() => Ok(()),
+                unknown => Err(format!("{} of {}; not found: {unknown:#?}\nin {found:#?}", found.len(), told.len())),
+            }
+        });
     }
 }
