@@ -9,7 +9,7 @@
 //! * [`grpc`] is a server that says of its health what a test wants, [`talker`] one that talks by a test's script.
 //! * [`hostile`] are peers that mean harm.
 //! * [`fixture`] builds directory trees; [`fuse`] mounts a file system that never answers, inside [`namespace`].
-//! * [`manifests`] are the files that deploy all of this.
+//! * [`manifests`] are the files that deploy all of this, [`panels`] what dashboards and alerts are made of.
 //! * [`child`] and [`log_line`] read logs, [`wait`] waits under a deadline, [`skip`] says why a test did not run.
 //!
 //! The harness panics with a message when something is wrong: its callers are tests.
@@ -30,9 +30,11 @@ pub mod manifests;
 pub mod namespace;
 pub mod nginx;
 pub mod page;
+pub mod panels;
 pub mod pki;
 pub mod prometheus;
 pub mod running;
+pub mod site;
 pub mod skip;
 pub mod talker;
 pub mod tls;

@@ -75,7 +75,14 @@ impl Prometheus {
     /// Starts one that scrapes the jobs every second, and waits until it is ready.
     #[track_caller]
     pub fn start(jobs: &[Job]) -> Self {
-        let storage = Fixture::new().file("prometheus.yml", config(jobs));
+        let names = jobs.iter().map(|job| (job.name.clone(), job.targets.len())).collect();
+        Self::configured(Fixture::new().file("prometheus.yml", config(jobs)), names)
+    }
+
+    /// Starts one with a folder that holds its `prometheus.yml` and the files this names, and waits until it is ready;
+    /// `jobs` are the names of its jobs and the number of targets of each, for [`Prometheus::wait_until_up`].
+    #[track_caller]
+    pub fn configured(storage: Fixture, jobs: Vec<(String, usize)>) -> Self {
         let child = Logged::spawn(
             "prometheus",
             Command::new(tool("prometheus"))
@@ -88,8 +95,7 @@ impl Prometheus {
             let listening = log_line::field(line, "msg")? == "Listening on";
             listening.then(|| log_line::field(line, "address")?.parse().ok()).flatten()
         });
-        let names = jobs.iter().map(|job| (job.name.clone(), job.targets.len())).collect();
-        let prometheus = Self { child, address, jobs: names, _storage: storage };
+        let prometheus = Self { child, address, jobs, _storage: storage };
         until("Prometheus is ready", || match Request::get("/-/ready").send(address) {
             Ok(Response { status: 200, .. }) => Ok(()),
             other => Err(format!("{other:?}\n{}", prometheus.log())),
@@ -165,13 +171,28 @@ impl Prometheus {
         }
     }
 
-    fn query(&self, query: &str) -> Result<Vector, String> {
+    /// The answer to a query now, which may be empty.
+    ///
+    /// # Errors
+    ///
+    /// What Prometheus says of a query that it cannot answer.
+    pub fn query(&self, query: &str) -> Result<Vector, String> {
         let data = self.api(&format!("/api/v1/query?query={}", percent_encoded(query)))?;
         let series = data["result"].as_array().cloned().unwrap_or_default();
         Ok(series.iter().filter_map(series_of).collect())
     }
 
-    fn api(&self, path: &str) -> Result<Value, String> {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The `data` of an answer of its API.
+    ///
+    /// # Errors
+    ///
+    /// The whole answer when it is no success.
+    pub fn api(&self, path: &str) -> Result<Value, String> {
         let answer = Request::get(path).send(self.address).map_err(|e| e.to_string())?;
         let body: Value = serde_json::from_str(&answer.text()).map_err(|e| e.to_string())?;
         if body["status"] == "success" { Ok(body["data"].clone()) } else { Err(body.to_string()) }
