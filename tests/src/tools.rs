@@ -10,6 +10,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("apache2", "apache2"),
     ("buildah", "buildah"),
     ("curl", "curl"),
+    ("htpasswd", "apache2-utils"),
     ("nginx", "nginx"),
     ("openssl", "openssl"),
     ("podman", "podman"),
