@@ -10,11 +10,14 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
+
 use crate::blackbox::Blackbox;
 use crate::fixture::Fixture;
 use crate::httpd::{Httpd, Mpm, Options};
-use crate::logstash::{Logstash, Version};
+use crate::logstash::{HEALTH, Logstash, STATS, Version};
 use crate::manifests;
+use crate::pki::{Leaf, Pki};
 use crate::prometheus::Prometheus;
 use crate::running::Running;
 use crate::upstream::{Answer, DeadPort, Upstream};
@@ -27,22 +30,36 @@ const MODULES: &str = "modules:
   http_2xx:
     prober: http
     timeout: 1s
-    http: {tls_config: {insecure_skip_verify: true}, fail_if_body_matches_regexp: [fatal error]}
+    http: {tls_config: {ca_file: {ca}}, fail_if_body_matches_regexp: [fatal error]}
   ping: {prober: icmp, timeout: 1s}
 ";
+
+/// What an operator fills in where `rules/inventory.yml` has examples.
+const INVENTORY: &str = "groups:
+- name: inventory of the site
+  rules:
+  - {record: inventory:nodes:expected, expr: vector(4), labels: {cluster: test}}
+  - {record: inventory:pods:expected, expr: vector(2), labels: {cluster: test, namespace: web}}
+";
+
+/// For the Prometheus that is looked at.
+const A_RULE: &str = "groups: [{name: one, interval: 1s, rules: [{record: one, expr: vector(1)}]}]\n";
 
 /// Everything that runs; stopped when dropped.
 #[derive(Debug)]
 pub struct Site {
     /// Scrapes all of it every second.
     pub prometheus: Prometheus,
+    // Stands for the one in the cluster, and for the one outside as it sees itself.
+    _inner: Prometheus,
     /// Probed by the blackbox exporter, and read by the apache exporter.
     pub httpd: Httpd,
     /// Read by the logstash exporter.
     pub logstash: Logstash,
     programs: Vec<Running>,
     blackbox: Blackbox,
-    pages: Vec<Upstream>,
+    pages: Vec<Page>,
+    _pki: Pki,
     // Refuses probes for as long as anybody might send one.
     _dead: DeadPort,
 }
@@ -81,25 +98,33 @@ impl Site {
         }
         jobs.push(Scraped { name: "node-exporter", targets: nodes, further: String::new() });
 
-        let httpd = Httpd::start(Mpm::Event, &Options::default().balancer(2).tls());
+        let pki = Pki::new();
+        let certificate = [Leaf::Good.name(), ".pem"].concat();
+        let key = [Leaf::Good.name(), ".key"].concat();
+        let httpd =
+            Httpd::start(Mpm::Event, &Options::default().balancer(2).site(&pki.path(&certificate), &pki.path(&key)));
         httpd.load(50, 4);
+        let dead = DeadPort::new();
         let logstash = Logstash::start(Version::V9_4);
         let apache = Running::start("apache-exporter", &[format!("--scrape_uri={}", httpd.status_url())]);
+        let alone = Running::start("apache-exporter", &[format!("--scrape_uri=http://{}/", dead.address())]);
         let beside = Running::start("logstash-exporter", &[format!("--logstash.url={}", logstash.url())]);
+        let lonely = Running::start("logstash-exporter", &[format!("--logstash.url=http://{}", dead.address())]);
         jobs.push(Scraped {
             name: "kubernetes-pods",
             targets: vec![
                 (apache.address(), pod("web", "apache", "living")),
+                (alone.address(), pod("web", "apache", "board")),
                 (beside.address(), pod("logs", "logstash", "living")),
+                (lonely.address(), pod("logs", "logstash", "board")),
             ],
             further: String::new(),
         });
-        programs.extend([apache, beside]);
+        programs.extend([apache, alone, beside, lonely]);
 
-        let blackbox = Blackbox::start(MODULES);
+        let blackbox = Blackbox::start(&MODULES.replace("{ca}", &pki.path("root.pem")));
         let prober = blackbox.program().address();
         jobs.push(Scraped::one("blackbox-exporter", prober, ""));
-        let dead = DeadPort::new();
         jobs.extend(probes(prober, &httpd, dead.address()));
 
         let mut pages = Vec::new();
@@ -109,17 +134,45 @@ impl Site {
             ("kubernetes-cadvisor", "cadvisor.prom", "cluster: test, node: living"),
             ("kubernetes-apiservers", "apiserver.prom", "cluster: test"),
             ("federate", "federate.prom", "cluster: test"),
+            ("cluster-autoscaler", "cluster-autoscaler.prom", "cluster: test"),
+            ("alertmanager", "alertmanager.prom", ""),
             ("grafana", "grafana.prom", ""),
         ] {
-            let page = Upstream::start(page(file));
-            let job = Scraped::one(name, page.address(), labels);
+            let page = Page::start(file);
+            let job = Scraped::one(name, page.upstream.address(), labels);
             jobs.push(if name == "kube-state-metrics" { job.honouring() } else { job });
             pages.push(page);
         }
 
+        let inner = Prometheus::configured(
+            Fixture::of(&[("prometheus.yml", "rule_files: [rules.yml]\n"), ("rules.yml", A_RULE)]),
+            Vec::new(),
+        );
+        let seen = ["cluster: test", ""].map(|labels| (inner.address(), labels.to_owned()));
+        jobs.push(Scraped { name: "prometheus", targets: seen.into(), further: String::new() });
+
         let prometheus = Prometheus::configured(configuration(&jobs), counted(&jobs));
         prometheus.wait_until_up();
-        Self { prometheus, httpd, logstash, programs, blackbox, pages, _dead: dead }
+        Self { prometheus, _inner: inner, httpd, logstash, programs, blackbox, pages, _pki: pki, _dead: dead }
+    }
+
+    /// Lets the applications have done more since the start: the larger `times`, the more. Of Logstash's pipelines `audit`
+    /// passes events on while its queue fills, `main` only takes them.
+    #[track_caller]
+    pub fn stir(&self, times: u64) {
+        self.httpd.load(5, 1);
+        self.pages.iter().for_each(|page| page.grow(times));
+        self.logstash.twist(STATS, |stats| {
+            let stalled = stats["pipelines"]["main"]["events"]["out"].take();
+            grow(stats, times);
+            stats["pipelines"]["main"]["events"]["out"] = stalled;
+        });
+        self.logstash.twist(HEALTH, |health| {
+            let main = &mut health["indicators"]["pipelines"]["indicators"]["main"];
+            main["status"] = json!("yellow");
+            main["diagnosis"] =
+                json!([{"id": "logstash:health:pipeline:flow:worker_utilization:diagnosis:5m-nearly-blocked"}]);
+        });
     }
 
     /// The pages of all our programs, one after the other.
@@ -128,10 +181,29 @@ impl Site {
         let programs = self.programs.iter().chain([self.blackbox.program()]);
         programs.map(|program| program.get("/metrics").text()).collect()
     }
+}
 
-    /// How many pages stand for other people's programs.
-    pub fn composed_pages(&self) -> usize {
-        self.pages.len()
+/// Adds to every counter of a Logstash, and fills its queues.
+fn grow(document: &mut Value, times: u64) {
+    match document {
+        Value::Object(members) => {
+            for (name, member) in members {
+                let now = member.as_u64();
+                match (name.as_str(), now) {
+                    ("in" | "out" | "filtered" | "writes_in", Some(now)) => *member = json!(now + 300 * times),
+                    (
+                        "duration_in_millis" | "queue_push_duration_in_millis" | "collection_time_in_millis",
+                        Some(now),
+                    ) => {
+                        *member = json!(now + 40 * times);
+                    }
+                    ("queue_size_in_bytes", Some(now)) if now > 0 => *member = json!(400_000_000 + 1_000_000 * times),
+                    _ => grow(member, times),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| grow(item, times)),
+        _ => {}
     }
 }
 
@@ -159,8 +231,8 @@ fn repository() -> PathBuf {
 
 /// Probes of each kind, of things that answer and of one that does not.
 fn probes(prober: SocketAddr, httpd: &Httpd, dead: SocketAddr) -> Vec<Scraped> {
-    let page = format!("http://{}/", httpd.address());
-    let secure = format!("https://{}/", httpd.secure_address());
+    let page = format!("http://{}/index.html", httpd.address());
+    let secure = format!("https://localhost:{}/index.html", httpd.secure_address().port());
     let job = |name: &'static str, module: &str, targets: &[String]| {
         let further = format!(
             "    metrics_path: /probe\n    params: {{module: [{module}]}}\n    relabel_configs:\n    \
@@ -176,11 +248,35 @@ fn probes(prober: SocketAddr, httpd: &Httpd, dead: SocketAddr) -> Vec<Scraped> {
     ]
 }
 
-#[track_caller]
-fn page(file: &str) -> Answer {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/site").join(file);
-    let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    Answer::ok("text/plain; version=0.0.4", text)
+/// A page of `tests/fixtures/site`, whose values may be written `start+step`.
+#[derive(Debug)]
+struct Page {
+    upstream: Upstream,
+    text: String,
+}
+
+impl Page {
+    #[track_caller]
+    fn start(file: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/site").join(file);
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let page = Self { upstream: Upstream::start(Answer::text("")), text };
+        page.grow(0);
+        page
+    }
+
+    /// Shows each value `times` steps after its start.
+    fn grow(&self, times: u64) {
+        let grown = |line: &str| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let (start, step) = value.split_once('+')?;
+            let (start, step): (u64, u64) = (start.parse().ok()?, step.parse().ok()?);
+            Some(format!("{series} {}", start + step * times))
+        };
+        let lines = self.text.lines().map(|line| grown(line).unwrap_or_else(|| line.to_owned()));
+        let text: String = lines.flat_map(|line| [line, "\n".to_owned()]).collect();
+        self.upstream.set(Answer::ok("text/plain; version=0.0.4", text));
+    }
 }
 
 fn counted(jobs: &[Scraped]) -> Vec<(String, usize)> {
@@ -200,6 +296,7 @@ fn configuration(jobs: &[Scraped]) -> Fixture {
         }
     }
     let mut storage = Fixture::new().file("prometheus.yml", text);
+    storage = storage.file("rules/inventory-of-the-site.yml", INVENTORY);
     for path in manifests::files("monitoring-server/prometheus/rules", &["yml"]) {
         let name = path.file_name().expect("a file has a name").to_string_lossy().into_owned();
         storage = storage.file(format!("rules/{name}"), fs::read(&path).expect("a listed file can be read"));
