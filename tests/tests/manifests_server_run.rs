@@ -91,9 +91,7 @@ fn containers_and_units_agree_on_addresses_and_files() {
 fn distributed(name: &str) -> String {
     fs::read_to_string(format!("/usr/lib/systemd/system/{name}"))
         .or_else(|_| fs::read_to_string(format!("/lib/systemd/system/{name}")))
-        .unwrap_or_else(|_| {
-            "[Unit]\nDescription=Not installed here\n[Service]\nExecStart=/bin/true\n".to_owned()
-        })
+        .unwrap_or_else(|_| "[Unit]\nDescription=Not installed here\n[Service]\nExecStart=/bin/true\n".to_owned())
 }
 
 #[test]
