@@ -24,7 +24,7 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 release run image: export EXPORTER_REVISION = $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 release run image: export EXPORTER_BRANCH = $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help run test deps build release bench fmt fuzz deny image golden clean
+.PHONY: help run test deps build release bench fmt fuzz deny image golden previews clean
 
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,6 +92,10 @@ golden: ## rewrite the golden pages, the README's tables, dashboards and alert r
 	UPDATE_GOLDEN=1 $(CARGO) test --package blackbox-exporter --no-fail-fast --test readme
 	UPDATE_GOLDEN=1 $(CARGO) test --package logstash-exporter --no-fail-fast --test pages --test readme -- golden readme
 	UPDATE_GOLDEN=1 $(CARGO) test --package exporter-tests --test manifests_panels -- what_is_made
+
+previews: ## draw the dashboards from real data; two minutes
+	$(CARGO) build --workspace --bins
+	$(CARGO) run --package exporter-tests --example previews
 
 clean: ## remove everything built
 	$(CARGO) clean

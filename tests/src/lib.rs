@@ -39,6 +39,7 @@ pub mod nginx;
 pub mod page;
 pub mod panels;
 pub mod pki;
+pub mod preview;
 pub mod prometheus;
 pub mod provisioning;
 pub mod running;
