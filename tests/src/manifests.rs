@@ -93,16 +93,17 @@ pub fn prometheus_version() -> (u32, u32) {
     version_of("prometheus")
 }
 
+/// Major and minor version of a program of the Prometheus project.
 #[track_caller]
-fn version_of(program: &str) -> (u32, u32) {
+pub fn version_of(program: &str) -> (u32, u32) {
     let output = run(Command::new(tool(program)).arg("--version"));
     // 2.42 says it on standard output, others on standard error.
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     let version = said.split_whitespace().skip_while(|word| *word != "version").nth(1).unwrap_or_default();
-    let mut parts = version.split('.').map(|part| part.parse().unwrap_or_default());
-    match (parts.next(), parts.next()) {
-        (Some(major), Some(minor)) if major > 0 => (major, minor),
+    let mut parts = version.split('.').map(|part| part.parse().ok());
+    match (parts.next().flatten(), parts.next().flatten()) {
+        (Some(major), Some(minor)) => (major, minor),
         _ => panic!("{program} --version says {said:?}"),
     }
 }

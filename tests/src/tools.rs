@@ -10,6 +10,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("apache2", "apache2"),
     ("buildah", "buildah"),
     ("curl", "curl"),
+    ("htpasswd", "apache2-utils"),
     ("ip", "iproute2"),
     ("nginx", "nginx"),
     ("openssl", "openssl"),
