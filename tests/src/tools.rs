@@ -12,6 +12,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("catatonit", "catatonit"),
     ("crun", "crun"),
     ("curl", "curl"),
+    ("htpasswd", "apache2-utils"),
     ("ip", "iproute2"),
     ("ldd", "libc-bin"),
     ("nginx", "nginx"),
