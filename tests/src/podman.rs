@@ -35,7 +35,7 @@ mod pod;
 
 pub use httpd::build_httpd;
 pub use network::Network;
-pub use pod::{adapted, object, port};
+pub use pod::{adapted, built_here, object, port};
 
 /// The name of the machine that containers see as theirs.
 pub const HOST_NAME: &str = "node-of-the-test";

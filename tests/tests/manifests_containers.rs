@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
 use std::process::Command;
 
 use exporter_tests::client::Request;
 use exporter_tests::fixture::Fixture;
 use exporter_tests::manifests;
 use exporter_tests::page::{Page, metric};
-use exporter_tests::podman::{HOST_NAME, Podman, adapted, build_httpd, local, object, port};
+use exporter_tests::podman::{HOST_NAME, Podman, adapted, build_httpd, built_here, local, object, port};
+use exporter_tests::rendering::Rendering;
 use exporter_tests::running::Running;
 use exporter_tests::tools::{run, tool};
 use exporter_tests::wait::until;
@@ -103,7 +103,7 @@ fn each_runs_locked_up_and_stops_when_asked() {
 fn the_daemon_sets_pod_sees_its_node() {
     let Some(podman) = Podman::here("the_daemon_sets_pod_sees_its_node") else { return };
     let node = Node::new();
-    let daemon_set = manifests::document("base/node-exporter/daemonset.yaml");
+    let daemon_set = daemon_set();
     node.play(&podman, &daemon_set);
 
     let container = &daemon_set["spec"]["template"]["spec"]["containers"][0];
@@ -134,11 +134,17 @@ fn the_daemon_sets_pod_sees_its_node() {
 fn the_daemon_sets_pod_sees_its_node_without_its_processes() {
     let Some(podman) = Podman::here("the_daemon_sets_pod_sees_its_node_without_its_processes") else { return };
     let node = Node::new();
-    let mut daemon_set = manifests::document("base/node-exporter/daemonset.yaml");
+    let mut daemon_set = daemon_set();
     daemon_set["spec"]["template"]["spec"]["hostPID"] = json!(false);
     node.play(&podman, &daemon_set);
     node.is_seen(&podman);
     assert_eq!(podman.inspect("container", CONTAINER)["HostConfig"]["PidMode"], "private");
+}
+
+/// As it is applied.
+#[track_caller]
+fn daemon_set() -> Value {
+    object(&Rendering::of("overlays/cluster").objects, "DaemonSet", "node-exporter").clone()
 }
 
 /// What podman calls the DaemonSet's container.
@@ -210,10 +216,11 @@ impl Node {
 fn a_web_server_and_its_sidecar_share_what_nobody_else_sees() {
     let Some(podman) = Podman::here("a_web_server_and_its_sidecar_share_what_nobody_else_sees") else { return };
     podman.build("apache-exporter");
-    let mut objects = rendering("examples-apache-plain");
+    let mut objects = Rendering::of("examples/apache/plain").objects;
+    // Committed renderings hold no contents of files.
+    let configuration = build_httpd(&podman, &manifests::text("examples/apache/app/httpd.conf"));
     for object in objects.iter_mut().filter(|object| object["kind"] == "ConfigMap") {
-        let adapted = build_httpd(&podman, object["data"]["httpd.conf"].as_str().unwrap());
-        object["data"]["httpd.conf"] = json!(adapted);
+        object["data"] = json!({ "httpd.conf": configuration });
     }
     let volumes = Fixture::new();
     let pod = adapted(object(&objects, "Deployment", "apache"), &[], volumes.root());
@@ -253,19 +260,35 @@ fn a_web_server_and_its_sidecar_share_what_nobody_else_sees() {
     assert_eq!(podman.stop(exporter), 0, "{}", podman.log(exporter));
 }
 
+/// The prober as the monitoring server's compose file has it, in a host's network.
 #[test]
-fn pings_need_a_setting_and_no_capability() {
-    let Some(podman) = Podman::here("pings_need_a_setting_and_no_capability") else { return };
-    let image = podman.build("blackbox-exporter");
-    let modules = modules();
-    let volume = configured(&modules);
-    for (range, success) in [("0 2147483647", 1.0), ("1 0", 0.0)] {
-        let setting = format!("--sysctl=net.ipv4.ping_group_range={range}");
-        start(&podman, "prober", &image, &["--network=none", &setting, &volume]);
-        let network = podman.connect("prober");
+fn pings_need_a_setting_of_the_host_and_no_capability() {
+    let Some(podman) = Podman::here("pings_need_a_setting_of_the_host_and_no_capability") else { return };
+    podman.build("blackbox-exporter");
+    let service = &manifests::document("monitoring-server/compose.yaml")["services"]["blackbox-exporter"];
+    let listed = |key: &str| texts(&service[key]);
+    let mut options = vec!["--read-only".to_owned(), format!("--user={}", service["user"].as_str().unwrap())];
+    options.extend(service["network_mode"].as_str().map(|mode| format!("--network={mode}")));
+    options.extend(listed("cap_drop").into_iter().map(|name| format!("--cap-drop={name}")));
+    options.extend(listed("security_opt").into_iter().map(|option| format!("--security-opt={option}")));
+    let folder = manifests::path("monitoring-server").display().to_string();
+    options.extend(listed("volumes").into_iter().map(|volume| format!("--volume={folder}/{volume}")));
+    let image = built_here(service["image"].as_str().unwrap());
+    let (options, command) = (options.iter().map(String::as_str), listed("command"));
+    let start: Vec<&str> = ["run", "--detach", "--name=prober"]
+        .into_iter()
+        .chain(options)
+        .chain([image.as_str()])
+        .chain(command)
+        .collect();
+
+    let open = manifests::text("monitoring-server/systemd/50-ping.conf");
+    let open = open.lines().find_map(|line| line.strip_prefix("net.ipv4.ping_group_range = ")).unwrap();
+    for (range, success) in [(open, 1.0), ("1 0", 0.0)] {
+        fs::write("/proc/sys/net/ipv4/ping_group_range", range).unwrap();
+        podman.run(&start);
         assert_unprivileged(&podman, "prober", 65534);
-        let probe = format!("/probe?module=ping&target={}", network.host());
-        let answer = podman.ask("prober", network.address(9115), &probe);
+        let answer = podman.ask("prober", local(9115), "/probe?module=ping&target=127.0.0.1");
         let page = Page::checked(&answer.text());
         page.has(metric("probe_success").value(success));
         let log = podman.log("prober");
@@ -279,6 +302,11 @@ fn pings_need_a_setting_and_no_capability() {
     }
 }
 
+/// The texts in a list.
+fn texts(list: &Value) -> Vec<&str> {
+    list.as_array().into_iter().flatten().map(|item| item.as_str().unwrap()).collect()
+}
+
 /// The collectors that delivered; all but the one whose numbers are for root alone.
 fn delivered(page: &Page) -> BTreeSet<&str> {
     let samples = page.all(&metric("node_scrape_collector_success").value(1.0));
@@ -288,14 +316,6 @@ fn delivered(page: &Page) -> BTreeSet<&str> {
 /// Where a page says that there are file systems.
 fn mounted(page: &Page) -> BTreeSet<&str> {
     page.all(&metric("node_filesystem_readonly")).into_iter().map(|sample| sample.label("mountpoint")).collect()
-}
-
-/// The objects that a kustomization comes to.
-#[track_caller]
-fn rendering(name: &str) -> Vec<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/manifests/{name}.yaml"));
-    let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    manifests::documents(name, &text)
 }
 
 #[track_caller]

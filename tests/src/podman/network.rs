@@ -9,7 +9,7 @@ use crate::tools::{run, tool};
 const HOST: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
 const POD: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 2);
 
-/// The way to the one pod of a test.
+/// The way to the one pod of a test; it is there as long as the test's own network.
 #[derive(Debug)]
 pub struct Network(());
 
@@ -32,19 +32,6 @@ impl Network {
     /// The address of a port of the pod, as seen from the host.
     pub fn address(&self, port: u16) -> SocketAddr {
         (POD, port).into()
-    }
-
-    /// The host's address, as seen from the pod.
-    pub fn host(&self) -> Ipv4Addr {
-        HOST
-    }
-}
-
-impl Drop for Network {
-    fn drop(&mut self) {
-        // The cable is gone with either end, the name with the test's mounts: both may have happened.
-        let _ = Command::new(tool("ip")).args(["link", "delete", "veth-pod"]).output();
-        let _ = Command::new(tool("ip")).args(["netns", "delete", "pod"]).output();
     }
 }
 

@@ -79,7 +79,8 @@ pub fn port(container: &Value, port: &Value) -> u16 {
     number.and_then(|number| number.try_into().ok()).unwrap_or_else(|| panic!("{container} has no port {port}"))
 }
 
-fn built_here(image: &str) -> String {
+/// The image of that name as it is built here, wherever a manifest has it from.
+pub fn built_here(image: &str) -> String {
     let name = image.rsplit('/').next().unwrap_or_default();
     format!("localhost/{}:{}", name.split([':', '@']).next().unwrap_or_default(), super::TAG)
 }
