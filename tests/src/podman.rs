@@ -288,15 +288,17 @@ fn settle_in(folder: &Path) -> io::Result<()> {
     mount("sysfs", "/sys", "sysfs", MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC, None)?;
     mount_bind_recursive(folder, GROUPS)?;
     unmount(folder, UnmountFlags::DETACH)?;
-    // Of two kinds of control groups side by side crun wants the older one alone. What was in /sys before is listed, too.
+    // Of two kinds of control groups side by side crun wants the older one alone. Of that one, the hierarchy that is
+    // systemd's goes as well: podman leaves pods' groups behind there. What was in /sys before is listed, too.
     let mounts = fs::read_to_string("/proc/self/mounts")?;
-    let groups = |kind: &str| {
-        let mounted = mounts.lines().map(|line| line.split(' ').skip(1).take(2).collect::<Vec<_>>());
-        let places = mounted.filter_map(|words| (words.get(1) == Some(&kind)).then_some(words.first().copied())?);
-        places.filter(|place| place.starts_with(GROUPS)).collect::<BTreeSet<_>>()
-    };
-    if !groups("cgroup").is_empty() {
-        groups("cgroup2").into_iter().try_for_each(|place| unmount(place, UnmountFlags::DETACH))?;
+    let mounted =
+        mounts.lines().filter_map(|line| <[&str; 4]>::try_from(line.split(' ').take(4).collect::<Vec<_>>()).ok());
+    let groups: Vec<[&str; 4]> = mounted.filter(|[_, place, ..]| place.starts_with(GROUPS)).collect();
+    if groups.iter().any(|[_, _, kind, _]| *kind == "cgroup") {
+        let others =
+            groups.iter().filter(|[_, _, kind, options]| *kind == "cgroup2" || options.contains("name=systemd"));
+        let others: BTreeSet<&str> = others.map(|[_, place, ..]| *place).collect();
+        others.into_iter().try_for_each(|place| unmount(place, UnmountFlags::DETACH))?;
     }
     // As systemd has it on real machines, so that a mount made later reaches those who follow.
     mount_change("/", MountPropagationFlags::SHARED | MountPropagationFlags::REC)?;

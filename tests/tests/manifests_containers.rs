@@ -15,7 +15,7 @@ use exporter_tests::rendering::Rendering;
 use exporter_tests::running::Running;
 use exporter_tests::tools::{run, tool};
 use exporter_tests::wait::until;
-use rustix::mount::{MountFlags, mount};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use serde_json::{Value, json};
 
 /// What a container may be denied and still work.
@@ -305,6 +305,15 @@ fn pings_need_a_setting_of_the_host_and_no_capability() {
 /// The texts in a list.
 fn texts(list: &Value) -> Vec<&str> {
     list.as_array().into_iter().flatten().map(|item| item.as_str().unwrap()).collect()
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // The namespace would take them, but not the folders below them.
+        for place in ["early", "late"] {
+            let _ = unmount(self.disks.path(place), UnmountFlags::DETACH);
+        }
+    }
 }
 
 /// The collectors that delivered; all but the one whose numbers are for root alone.
