@@ -87,11 +87,12 @@ image: release ## build one container image per exporter, with buildah, podman o
 			--file manifests/Containerfile $$context; \
 	done
 
-golden: ## rewrite the golden pages, the README's tables, dashboards and alert rules; read the diff afterwards
+golden: ## rewrite golden pages, the README's tables, dashboards, alert rules and renderings; read the diff afterwards
 	UPDATE_GOLDEN=1 $(CARGO) test --package node-exporter --package apache-exporter --no-fail-fast --test golden --test readme
 	UPDATE_GOLDEN=1 $(CARGO) test --package blackbox-exporter --no-fail-fast --test readme
 	UPDATE_GOLDEN=1 $(CARGO) test --package logstash-exporter --no-fail-fast --test pages --test readme -- golden readme
 	UPDATE_GOLDEN=1 $(CARGO) test --package exporter-tests --test manifests_panels -- what_is_made
+	UPDATE_GOLDEN=1 $(CARGO) test --package exporter-tests --test manifests_cluster -- every_overlay_renders
 
 previews: ## draw the dashboards from real data; two minutes
 	$(CARGO) build --workspace --bins

@@ -11,7 +11,12 @@ use crate::tools::{run, tool};
 /// Keys of Prometheus' configuration that came after Debian 12's release of it, and the release that brought each.
 ///
 /// They are whole lines `key: value` in our files, so that leaving out the line leaves out the key.
-const YOUNG_KEYS: &[(&str, (u32, u32))] = &[("track_timestamps_staleness", (2, 48))];
+const YOUNG_KEYS: &[(&str, (u32, u32))] = &[
+    ("fallback_scrape_protocol", (3, 0)),
+    ("keep_dropped_targets", (2, 47)),
+    ("sample_age_limit", (2, 50)),
+    ("track_timestamps_staleness", (2, 48)),
+];
 
 /// The folder `manifests` of the repository.
 pub fn folder() -> PathBuf {
@@ -65,7 +70,16 @@ pub fn document(relative: &str) -> Value {
 /// A configuration as the installed Prometheus reads it: without the lines of keys that came after its release.
 #[track_caller]
 pub fn for_this_prometheus(text: &str) -> String {
-    let version = prometheus_version();
+    for_version(text, prometheus_version())
+}
+
+/// The same for the installed promtool, which may be of another release.
+#[track_caller]
+pub fn for_this_promtool(text: &str) -> String {
+    for_version(text, version_of("promtool"))
+}
+
+fn for_version(text: &str, version: (u32, u32)) -> String {
     let young = |line: &str| {
         let key = line.trim_start().trim_start_matches("- ").split(':').next().unwrap_or_default();
         YOUNG_KEYS.iter().any(|(young, since)| *young == key && version < *since)

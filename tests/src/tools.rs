@@ -11,6 +11,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("buildah", "buildah"),
     ("curl", "curl"),
     ("htpasswd", "apache2-utils"),
+    ("ip", "iproute2"),
     ("nginx", "nginx"),
     ("openssl", "openssl"),
     ("podman", "podman"),
