@@ -14,7 +14,7 @@
 //!   renders what is applied to a cluster, [`rendering`] is what came of it, [`kubernetes_schema`] whether it is taken.
 //! * [`monitoring_server`] lays out the files of the monitoring server, [`alertmanager`] and [`gate`] are what stands around
 //!   it; [`shape`], [`provisioning`] and [`compose`] are strict where the readers of its files are not.
-//! * [`units`] asks systemd about units.
+//! * [`units`] asks systemd about units, [`podman`] runs the containers.
 //! * [`child`] and [`log_line`] read logs, [`wait`] waits under a deadline, [`skip`] says why a test did not run.
 //!
 //! The harness panics with a message when something is wrong: its callers are tests.
@@ -44,6 +44,7 @@ pub mod nginx;
 pub mod page;
 pub mod panels;
 pub mod pki;
+pub mod podman;
 pub mod preview;
 pub mod prometheus;
 pub mod provisioning;

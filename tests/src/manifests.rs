@@ -38,9 +38,16 @@ pub fn text(relative: &str) -> String {
 /// All files below `manifests/<folder>` whose name ends in one of `extensions`, sorted.
 #[track_caller]
 pub fn files(below: &str, extensions: &[&str]) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    walk(&path(below), &mut found);
+    let mut found = all_files(&path(below));
     found.retain(|path| path.extension().and_then(|own| own.to_str()).is_some_and(|own| extensions.contains(&own)));
+    found
+}
+
+/// All files below any folder, sorted.
+#[track_caller]
+pub fn all_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    walk(folder, &mut found);
     found.sort();
     found
 }
