@@ -1,5 +1,5 @@
-//! What stands before a cluster's Prometheus, as far as the monitoring server can tell: a real nginx that shows the
-//! certificate, wants the password, and hands on what is asked for.
+//! The gate of a cluster's Prometheus as the monitoring server sees it: a real nginx with the configuration of `manifests/`,
+//! on a free port, before any Prometheus.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -10,6 +10,8 @@ use rustix::process::geteuid;
 
 use crate::child::Logged;
 use crate::fixture::Fixture;
+use crate::manifests;
+use crate::monitoring_server::edited;
 use crate::tools::tool;
 
 /// A free port may be taken before nginx binds it, so there are several attempts; each further one is unlikelier.
@@ -60,17 +62,23 @@ impl Gate {
     }
 }
 
+/// The gate's own configuration, with this machine's places for the container's.
+#[track_caller]
 fn text(folder: &Fixture, address: SocketAddr, prometheus: SocketAddr, secrets: &Path) -> String {
-    let (place, secrets) = (folder.root().display(), secrets.display());
     // Otherwise it becomes somebody who may not read the folder of the test.
-    let user = if geteuid().is_root() { "user root root;\n" } else { "" };
-    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    let temporary: String = temporary.map(|kind| format!("{kind}_temp_path {place}/{kind};\n")).concat();
-    format!(
-        "daemon off;\nmaster_process off;\npid {place}/nginx.pid;\nerror_log stderr notice;\n{user}events {{}}\nhttp {{\n\
-         access_log off;\n{temporary}server {{\nlisten {address} ssl;\nssl_certificate {secrets}/tls.crt;\n\
-         ssl_certificate_key {secrets}/tls.key;\nlarge_client_header_buffers 4 32k;\n\
-         location = /federate {{ auth_basic gate; auth_basic_user_file {secrets}/htpasswd;\n\
-         proxy_pass http://{prometheus}; proxy_set_header Authorization \"\"; }}\nlocation / {{ return 404; }}\n}} }}\n"
+    let user = if geteuid().is_root() { "user root root;" } else { "" };
+    edited(
+        &manifests::text("base/prometheus/nginx.conf"),
+        &[
+            // First, as the other places are below /tmp themselves.
+            ("/tmp/", &format!("{}/", folder.root().display())),
+            ("worker_processes 1;", &format!("daemon off;\nmaster_process off;\n{user}")),
+            // With the line by which one sees that it listens.
+            ("error_log stderr warn;", "error_log stderr notice;"),
+            ("/etc/gate-secret", &secrets.display().to_string()),
+            ("127.0.0.1:9090", &prometheus.to_string()),
+            ("listen 9443 ssl;", &format!("listen {address} ssl;")),
+            ("listen [::]:9443 ssl;", ""),
+        ],
     )
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use exporter_tests::client::percent_encoded;
 use exporter_tests::fixture::Fixture;
 use exporter_tests::kubernetes::{Authority, Cluster, Gate, Rights, add_address, configuration};
 use exporter_tests::manifests;
+use exporter_tests::monitoring_server::{Credentials, QUICK, etc_prometheus};
 use exporter_tests::namespace::entered_alone;
 use exporter_tests::prometheus::Prometheus;
 use exporter_tests::rendering::Rendering;
@@ -16,6 +17,8 @@ use exporter_tests::tools::{run, tool};
 use serde_json::Value;
 
 const USER: &str = "federation";
+/// What the gate's Secret holds.
+const SECRET: [&str; 3] = ["tls.crt", "tls.key", "htpasswd"];
 /// Where an overlay's own part of the configuration begins.
 const OWN_PART: &str = "\n# ---- Where it is sent to -";
 
@@ -26,13 +29,14 @@ fn rights() -> Rights {
     Rights::of(&rbac, "monitoring", "prometheus")
 }
 
-/// A Secret for the gate by an authority, with a password.
+/// Another Secret for the gate, by an authority and with a password.
 #[track_caller]
 fn secret(authority: &Authority, password: &str) -> [(&'static str, String); 3] {
     let (certificate, key) = authority.pair(&["federation"]);
     // The least cost: what is tested is not how long it takes.
     let hash = bcrypt::hash(password, 4).expect("bcrypt hashes any password");
-    [("tls.crt", certificate), ("tls.key", key), ("htpasswd", format!("{USER}:{hash}\n"))]
+    let [tls, tls_key, htpasswd] = SECRET;
+    [(tls, certificate), (tls_key, key), (htpasswd, format!("{USER}:{hash}\n"))]
 }
 
 fn borrowed<'a>(secret: &'a [(&'static str, String); 3]) -> [(&'static str, &'a str); 3] {
@@ -60,11 +64,14 @@ fn outside_there_is_federation_and_nothing_else() {
     let mut cluster = Cluster::start(rights());
     cluster.add_node("node-1", "10.0.0.11");
     let inside = cluster.prometheus("test");
-    let authority = Authority::new("federation");
-    let folder = Fixture::new().file("ca.crt", authority.pem()).file("password", "open sesame");
-    let ca = folder.path("ca.crt");
-    let gate = Gate::start(&borrowed(&secret(&authority, "open sesame")));
-    let auth = ["--user", "federation:open sesame"];
+    let credentials = Credentials::new();
+    assert!(credentials.make(&[]).status.success());
+    let made = |path: PathBuf| fs::read_to_string(path).expect("it was made");
+    let ca = credentials.server("federation-ca.crt");
+    let password = made(credentials.server("federation-password"));
+    let gate = Gate::start(&borrowed(&SECRET.map(|name| (name, made(credentials.cluster(name))))));
+    let user = format!("{USER}:{password}");
+    let auth = ["--user", user.as_str()];
     exporter_tests::wait::until("the gate is open", || {
         let open = std::net::TcpStream::connect("127.0.0.1:9443");
         open.map(drop).map_err(|e| format!("{e}\n{}", gate.log()))
@@ -74,7 +81,7 @@ fn outside_there_is_federation_and_nothing_else() {
     let federate = "/federate?match[]=up";
     assert_eq!(codes(&ca, &auth, &[federate]), [200]);
     assert_eq!(codes(&ca, &[], &[federate]), [401]);
-    assert_eq!(codes(&ca, &["--user", "federation:open"], &[federate]), [401]);
+    assert_eq!(codes(&ca, &["--user", "federation:guessed"], &[federate]), [401]);
     assert_eq!(codes(&ca, &[], &["/-/healthy", "/-/ready"]), [200, 200]);
     let closed = [
         "/",
@@ -102,8 +109,13 @@ fn outside_there_is_federation_and_nothing_else() {
     assert!(inside.address().ip().is_loopback());
     assert!(std::net::TcpStream::connect(("10.0.0.11", 9090)).is_err());
 
-    // A monitoring server outside: labels as inside, and whose they are.
-    let outside = Prometheus::configured(Fixture::new().file("prometheus.yml", outside_config(&folder)), Vec::new());
+    // The monitoring server outside: labels as inside, and whose they are.
+    let targets = "- targets: ['127.0.0.1:9443']\n  labels: {__job: federate, cluster: test}\n";
+    let files = etc_prometheus(targets, QUICK);
+    for (name, content) in [("federation-ca.crt", made(ca.clone())), ("federation-password", password)] {
+        fs::write(files.path("secrets").join(name), content).expect("the folder is writable");
+    }
+    let outside = Prometheus::configured(files, Vec::new());
     for (job, at) in
         [("kubernetes-nodes", "node-1"), ("kubernetes-apiservers", "10.0.0.2:6443"), ("prometheus", "prometheus")]
     {
@@ -128,19 +140,6 @@ fn outside_there_is_federation_and_nothing_else() {
     let guesses = codes(&ca, &[], &[federate; 200]);
     assert_eq!(guesses.iter().collect::<BTreeSet<_>>(), BTreeSet::from([&401, &429]));
     assert!(!gate.log().contains("[emerg]") && !gate.log().contains("[crit]"), "{}", gate.log());
-}
-
-/// What federates everything through the gate.
-fn outside_config(folder: &Fixture) -> String {
-    let path = |name: &str| Value::from(folder.path(name).to_string_lossy());
-    format!(
-        "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n- job_name: federate\n  \
-         metrics_path: /federate\n  scheme: https\n  honor_labels: true\n  params: {{'match[]': ['{{job=~\".+\"}}']}}\n  \
-         tls_config: {{ca_file: {}, server_name: federation}}\n  \
-         basic_auth: {{username: {USER}, password_file: {}}}\n  static_configs: [{{targets: ['127.0.0.1:9443']}}]\n",
-        path("ca.crt"),
-        path("password"),
-    )
 }
 
 #[test]
@@ -192,11 +191,34 @@ fn overlays_have_the_configuration_of_the_base() {
     }
 }
 
+/// Two API servers, of which each answers a request a second of either kind; what others count under these names is not meant.
+const RULES_TEST: &str = r#"
+rule_files: [RULES]
+tests:
+  - interval: 30s
+    input_series:
+      - {series: 'apiserver_request_total{job="kubernetes-apiservers",instance="a",resource="pods",verb="GET",code="200"}', values: '0+30x20'}
+      - {series: 'apiserver_request_total{job="kubernetes-apiservers",instance="b",resource="nodes",verb="GET",code="200"}', values: '0+30x20'}
+      - {series: 'apiserver_request_total{job="kubernetes-pods",verb="GET",code="200"}', values: '0+30x20'}
+      - {series: 'apiserver_request_duration_seconds_bucket{job="kubernetes-apiservers",instance="a",verb="GET",le="1"}', values: '0+15x20'}
+      - {series: 'apiserver_request_duration_seconds_bucket{job="kubernetes-apiservers",instance="a",verb="GET",le="+Inf"}', values: '0+30x20'}
+    promql_expr_test:
+      - expr: verb_code:apiserver_request_total:rate5m
+        eval_time: 10m
+        exp_samples: [{labels: 'verb_code:apiserver_request_total:rate5m{verb="GET",code="200"}', value: 2}]
+      - expr: histogram_quantile(0.5, verb_le:apiserver_request_duration_seconds_bucket:rate5m)
+        eval_time: 10m
+        exp_samples: [{labels: '{verb="GET"}', value: 1}]
+"#;
+
 #[test]
 fn configurations_and_rules_are_valid() {
     let rules = manifests::path("base/prometheus/rules.yml");
-    run(Command::new(tool("promtool")).args(["check", "rules", "--lint=all", "--lint-fatal"]).arg(rules));
+    run(Command::new(tool("promtool")).args(["check", "rules", "--lint=all", "--lint-fatal"]).arg(&rules));
     let folder = Fixture::new().file("rules.yml", "");
+    let test = folder.path("test.yml");
+    fs::write(&test, RULES_TEST.replace("RULES", &rules.to_string_lossy())).expect("the folder is writable");
+    run(Command::new(tool("promtool")).args(["test", "rules"]).arg(test));
     for (relative, agent) in [
         ("base/prometheus/prometheus.yml", false),
         ("overlays/remote-write/prometheus.yml", false),

@@ -1,10 +1,14 @@
 //! How the monitoring server is run: in containers and under systemd, from the same files.
 
 use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 
 use exporter_tests::compose::{compose_faults, mounted};
+use exporter_tests::fixture::Fixture;
 use exporter_tests::manifests;
 use exporter_tests::monitoring_server::{FOLDER, path, text};
+use exporter_tests::tools::{run, tool};
 use exporter_tests::units::Units;
 use serde_json::Value;
 
@@ -84,6 +88,68 @@ fn containers_and_units_agree_on_addresses_and_files() {
                 assert!(start.split(' ').any(|own| own == flag), "{service}: the unit has no {flag}");
             }
         }
+    }
+}
+
+/// What README.md says to install, done below a folder instead of the machine's root.
+#[track_caller]
+fn installed() -> Fixture {
+    let readme = text("README.md");
+    let lines =
+        readme.split_once("<!-- install:").and_then(|(_, rest)| rest.split_once("```sh\n")?.1.split_once("```"));
+    let (lines, _) = lines.expect("README.md says what to install");
+    let root = Fixture::new().folder("usr/local/bin").folder("etc/prometheus").folder("etc/grafana");
+    let mut script = "set -eu\n".to_owned();
+    for line in lines.lines().filter_map(|line| line.strip_prefix("sudo ")) {
+        let file = line.starts_with("install ") || line.starts_with("cp ");
+        // The group may not be there, and the program may not be built.
+        if file && !line.contains("/release/") {
+            let here = line.replace(" -g prometheus", "").replace(" -g grafana", "");
+            script += &here.replace(" /etc/", &format!(" {}/etc/", root.root().display()));
+            script.push('\n');
+        }
+    }
+    assert!(script.lines().count() > 10, "{script}");
+    // What credentials.sh and the operator write.
+    let copy = Fixture::new();
+    run(Command::new("cp").arg("-r").arg(path(".")).arg(copy.root()));
+    for name in compose()["secrets"].as_object().unwrap().values() {
+        fs::write(copy.path(name["file"].as_str().unwrap()), "made up").unwrap();
+    }
+    run(Command::new("sh").args(["-c", &script]).current_dir(copy.root()));
+    root
+}
+
+#[test]
+fn what_the_readme_installs_is_what_containers_mount() {
+    let root = installed();
+    let compose = compose();
+    for service in ["prometheus", "blackbox-exporter", "grafana"] {
+        for place in mounted(&compose["services"][service]).filter(|place| place.starts_with("/etc/")) {
+            assert!(root.path(&place[1..]).exists(), "{service}: {place} is not installed");
+        }
+    }
+    run(Command::new(tool("promtool")).args(["check", "config"]).arg(for_this(&root)));
+    assert!(root.path("etc/systemd/system/prometheus.service.d/monitoring-server.conf").exists());
+}
+
+/// The installed configuration of Prometheus, as the one at hand reads it.
+fn for_this(root: &Fixture) -> PathBuf {
+    let file = root.path("etc/prometheus/prometheus.yml");
+    fs::write(&file, manifests::for_this_prometheus(&fs::read_to_string(&file).unwrap())).unwrap();
+    file
+}
+
+#[test]
+fn the_readme_names_files_that_are_there() {
+    let readme = text("README.md");
+    let names =
+        readme.split('`').skip(1).step_by(2).filter(|name| !name.contains([' ', ':', '*', '\n']) && name.contains('.'));
+    let names = names.filter(|name| !name.starts_with(['/', '.', '"']));
+    let places = ["", "grafana", "grafana/provisioning/alerting", "alertmanager", "prometheus", "prometheus/rules"];
+    for name in names {
+        let found = places.iter().any(|place| path(place).join(name).exists());
+        assert!(found, "README.md names {name}");
     }
 }
 
