@@ -11,7 +11,12 @@ use crate::tools::{run, tool};
 /// Keys of Prometheus' configuration that came after Debian 12's release of it, and the release that brought each.
 ///
 /// They are whole lines `key: value` in our files, so that leaving out the line leaves out the key.
-const YOUNG_KEYS: &[(&str, (u32, u32))] = &[("track_timestamps_staleness", (2, 48))];
+const YOUNG_KEYS: &[(&str, (u32, u32))] = &[
+    ("fallback_scrape_protocol", (3, 0)),
+    ("keep_dropped_targets", (2, 47)),
+    ("sample_age_limit", (2, 50)),
+    ("track_timestamps_staleness", (2, 48)),
+];
 
 /// The folder `manifests` of the repository.
 pub fn folder() -> PathBuf {
@@ -33,9 +38,16 @@ pub fn text(relative: &str) -> String {
 /// All files below `manifests/<folder>` whose name ends in one of `extensions`, sorted.
 #[track_caller]
 pub fn files(below: &str, extensions: &[&str]) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    walk(&path(below), &mut found);
+    let mut found = all_files(&path(below));
     found.retain(|path| path.extension().and_then(|own| own.to_str()).is_some_and(|own| extensions.contains(&own)));
+    found
+}
+
+/// All files below any folder, sorted.
+#[track_caller]
+pub fn all_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    walk(folder, &mut found);
     found.sort();
     found
 }
@@ -65,7 +77,16 @@ pub fn document(relative: &str) -> Value {
 /// A configuration as the installed Prometheus reads it: without the lines of keys that came after its release.
 #[track_caller]
 pub fn for_this_prometheus(text: &str) -> String {
-    let version = prometheus_version();
+    for_version(text, prometheus_version())
+}
+
+/// The same for the installed promtool, which may be of another release.
+#[track_caller]
+pub fn for_this_promtool(text: &str) -> String {
+    for_version(text, version_of("promtool"))
+}
+
+fn for_version(text: &str, version: (u32, u32)) -> String {
     let young = |line: &str| {
         let key = line.trim_start().trim_start_matches("- ").split(':').next().unwrap_or_default();
         YOUNG_KEYS.iter().any(|(young, since)| *young == key && version < *since)
@@ -76,15 +97,21 @@ pub fn for_this_prometheus(text: &str) -> String {
 /// Major and minor version of the installed Prometheus.
 #[track_caller]
 pub fn prometheus_version() -> (u32, u32) {
-    let output = run(Command::new(tool("prometheus")).arg("--version"));
+    version_of("prometheus")
+}
+
+/// Major and minor version of a program of the Prometheus project.
+#[track_caller]
+pub fn version_of(program: &str) -> (u32, u32) {
+    let output = run(Command::new(tool(program)).arg("--version"));
     // 2.42 says it on standard output, others on standard error.
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     let version = said.split_whitespace().skip_while(|word| *word != "version").nth(1).unwrap_or_default();
-    let mut parts = version.split('.').map(|part| part.parse().unwrap_or_default());
-    match (parts.next(), parts.next()) {
-        (Some(major), Some(minor)) if major > 0 => (major, minor),
-        _ => panic!("prometheus --version says {said:?}"),
+    let mut parts = version.split('.').map(|part| part.parse().ok());
+    match (parts.next().flatten(), parts.next().flatten()) {
+        (Some(major), Some(minor)) => (major, minor),
+        _ => panic!("{program} --version says {said:?}"),
     }
 }
 

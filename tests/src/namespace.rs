@@ -26,6 +26,12 @@ pub fn entered_alone(test: &str) -> bool {
     enter(test, &["--net"])
 }
 
+/// As [`entered_alone`], with a host name of its own as well: what containers see of their host is then the test's.
+#[track_caller]
+pub fn entered_as_machine(test: &str) -> bool {
+    enter(test, &["--net", "--uts"])
+}
+
 #[track_caller]
 fn enter(test: &str, further: &[&str]) -> bool {
     if env::var_os(INSIDE).is_some() {

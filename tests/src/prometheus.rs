@@ -83,13 +83,18 @@ impl Prometheus {
     /// `jobs` are the names of its jobs and the number of targets of each, for [`Prometheus::wait_until_up`].
     #[track_caller]
     pub fn configured(storage: Fixture, jobs: Vec<(String, usize)>) -> Self {
-        let child = Logged::spawn(
-            "prometheus",
-            Command::new(tool("prometheus"))
-                .arg(storage.flag("--config.file", "prometheus.yml"))
-                .arg(storage.flag("--storage.tsdb.path", "data"))
-                .arg("--web.listen-address=127.0.0.1:0"),
-        );
+        let mut command = Command::new(tool("prometheus"));
+        command
+            .arg(storage.flag("--config.file", "prometheus.yml"))
+            .arg(storage.flag("--storage.tsdb.path", "data"))
+            .arg("--web.listen-address=127.0.0.1:0");
+        Self::started_by(&mut command, storage, jobs)
+    }
+
+    /// Starts one by a whole command, whose files are in `storage`, and waits until it is ready.
+    #[track_caller]
+    pub fn started_by(command: &mut Command, storage: Fixture, jobs: Vec<(String, usize)>) -> Self {
+        let child = Logged::spawn("prometheus", command);
         // It logs the address as configured first and, with this message, as bound.
         let address = child.wait_for_line("`Listening on`", |line| {
             let listening = log_line::field(line, "msg")? == "Listening on";

@@ -221,7 +221,8 @@ fn command<S: AsRef<OsStr>>(name: &str, args: &[S]) -> Command {
 }
 
 /// The program built beside this test: test executables live in `deps/`, programs one level up.
-fn program(name: &str) -> PathBuf {
+#[track_caller]
+pub fn program(name: &str) -> PathBuf {
     let folder = std::env::var_os(PROGRAMS).map(PathBuf::from).unwrap_or_else(|| {
         let test = std::env::current_exe().expect("a test knows its own path");
         test.ancestors().nth(2).expect("a test lives in target/<triple>/<profile>/deps").to_owned()

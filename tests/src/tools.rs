@@ -9,7 +9,12 @@ const PACKAGES: &[(&str, &str)] = &[
     ("amtool", "prometheus-alertmanager"),
     ("apache2", "apache2"),
     ("buildah", "buildah"),
+    ("catatonit", "catatonit"),
+    ("crun", "crun"),
     ("curl", "curl"),
+    ("htpasswd", "apache2-utils"),
+    ("ip", "iproute2"),
+    ("ldd", "libc-bin"),
     ("nginx", "nginx"),
     ("openssl", "openssl"),
     ("podman", "podman"),
@@ -28,14 +33,18 @@ const ALSO: &str = "/usr/sbin";
 /// The path of a peer; panics with the name of its Debian package when it is missing.
 #[track_caller]
 pub fn tool(name: &str) -> PathBuf {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let folders = env::split_paths(&path).chain([PathBuf::from(ALSO)]);
-    let found = folders.map(|folder| folder.join(name)).find(|candidate| candidate.is_file());
-    found.unwrap_or_else(|| {
+    installed(name).unwrap_or_else(|| {
         let row = PACKAGES.iter().find(|(program, _)| *program == name);
         let package = row.map_or("a package not listed here", |(_, package)| package);
         panic!("`{name}` is missing: run `make deps`, or install Debian's `{package}`")
     })
+}
+
+/// The path of a peer, if it is there.
+pub fn installed(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::split_paths(&path).chain([PathBuf::from(ALSO)]);
+    folders.map(|folder| folder.join(name)).find(|candidate| candidate.is_file())
 }
 
 /// Runs a peer to its end; panics with its output when it fails.

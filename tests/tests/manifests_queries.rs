@@ -11,7 +11,6 @@ const EMPTY: &[(&str, &str)] = &[
     ("node/703", "shares of errors are shown for interfaces with traffic, and there may be none but the loopback's"),
     ("node/704", "as for receiving"),
     ("exporters/203", "compares with yesterday"),
-    ("exporters/408", "Prometheus 2.42 does not tell the size of its write-ahead log"),
     ("hardware/501", "the one mains adapter here has never delivered"),
     ("logstash/204", "compares with yesterday"),
 ];

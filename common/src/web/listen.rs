@@ -1,6 +1,6 @@
 //! `--web.listen-address` values: text to a bound, listening socket.
 //!
-//! * Forms: `host:port`, `:port` (all interfaces, IPv4 and IPv6 on one socket), `[v6]:port`, `[v6%zone]:port`,
+//! * Forms: `host:port`, `:port` (all interfaces, IPv4 and IPv6 on one socket), `[ip]:port`, `[v6%zone]:port`,
 //!   port 0 for a free one, `vsock://:port`, `vsock://cid:port`.
 //! * Host names: `localhost` and the names in `/etc/hosts` only. The programs are linked statically, and a static
 //!   glibc cannot load the NSS modules behind getaddrinfo; asking DNS where to listen is a mistake waiting to happen.
@@ -147,7 +147,11 @@ pub fn parse(text: &str) -> Result<Address, ListenError> {
     if let Some(inner) = host.strip_prefix('[') {
         let inner = inner.strip_suffix(']').ok_or_else(|| bad("expected ] before the port".into()))?;
         let ip = inner.split_once('%').map_or(inner, |(ip, _zone)| ip);
-        ip.parse::<Ipv6Addr>().map_err(|_| bad(format!("expected an IPv6 address in brackets, found {inner:?}")))?;
+        // Charts write [$(HOST_IP)]:9100 so that one text serves both families: brackets around IPv4 say nothing.
+        let is_ip = ip.parse::<Ipv6Addr>().is_ok() || inner.parse::<Ipv4Addr>().is_ok();
+        if !is_ip {
+            return Err(bad(format!("expected an IP address in brackets, found {inner:?}")));
+        }
         return Ok(Address::Host { host: inner.into(), port });
     }
     if host.contains(':') {
@@ -331,6 +335,7 @@ mod tests {
         check("localhost:0", r#"Host { host: "localhost", port: 0 }"#);
         check("[::1]:9100", r#"Host { host: "::1", port: 9100 }"#);
         check("[fe80::1%eth0]:9100", r#"Host { host: "fe80::1%eth0", port: 9100 }"#);
+        check("[0.0.0.0]:9100", r#"Host { host: "0.0.0.0", port: 9100 }"#);
         check("vsock://:9100", "Vsock { cid: None, port: 9100 }");
         check("vsock://3:70000", "Vsock { cid: Some(3), port: 70000 }");
     }
@@ -355,7 +360,11 @@ mod tests {
         );
         check(":+80", r#"listen address ":+80": expected a port from 0 to 65535 after the last colon, found "+80""#);
         check("::1:80", r#"listen address "::1:80": expected brackets around an IPv6 address: [::1]:80"#);
-        check("[x]:1", r#"listen address "[x]:1": expected an IPv6 address in brackets, found "x""#);
+        check("[x]:1", r#"listen address "[x]:1": expected an IP address in brackets, found "x""#);
+        check(
+            "[1.2.3.4%x]:1",
+            r#"listen address "[1.2.3.4%x]:1": expected an IP address in brackets, found "1.2.3.4%x""#,
+        );
         check(
             "http://x:1",
             r#"listen address "http://x:1": expected host:port or vsock://:port, found the scheme "http""#,

@@ -5,7 +5,10 @@ use std::io::{self, BufRead, Read};
 /// No program under test asks with more than this.
 const MAX_HEAD_BYTES: u64 = 64 * 1024;
 
-/// One request as it was read; its body is thrown away.
+/// More of a body than this is not kept.
+const MAX_BODY_BYTES: u64 = 1024 * 1024;
+
+/// One request as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
     /// GET, HEAD and the like.
@@ -14,6 +17,8 @@ pub struct Received {
     pub target: String,
     /// The headers in the order sent.
     pub headers: Vec<(String, String)>,
+    /// The first megabyte of the body.
+    pub body: Vec<u8>,
 }
 
 impl Received {
@@ -31,7 +36,8 @@ impl Received {
         else {
             return Err(wrong("request line", &first));
         };
-        let mut received = Self { method: method.to_owned(), target: target.to_owned(), headers: Vec::new() };
+        let (method, target) = (method.to_owned(), target.to_owned());
+        let mut received = Self { method, target, headers: Vec::new(), body: Vec::new() };
         loop {
             let header = line(&mut head)?.ok_or(io::ErrorKind::UnexpectedEof)?;
             if header.is_empty() {
@@ -41,8 +47,9 @@ impl Received {
             received.headers.push((name.to_owned(), value.trim().to_owned()));
         }
         let length = received.header("content-length").map_or(Ok(0), str::parse);
-        let length = length.map_err(|_| wrong("content-length", target))?;
-        io::copy(&mut from.take(length), &mut io::sink())?;
+        let length = length.map_err(|_| wrong("content-length", &received.target))?;
+        from.take(length.min(MAX_BODY_BYTES)).read_to_end(&mut received.body)?;
+        io::copy(&mut from.take(length.saturating_sub(MAX_BODY_BYTES)), &mut io::sink())?;
         Ok(Some(received))
     }
 

@@ -1,0 +1,422 @@
+//! Grafana's provisioning files, checked more strictly than Grafana does: it ignores keys that it does not know, and takes
+//! references that lead nowhere until an alert wants to use them.
+//!
+//! Keys and their spelling, which is not uniform: Grafana's documentation of file provisioning, and the settings of its
+//! receivers `slack` and `webhook`.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::Value;
+
+use crate::manifests;
+use crate::monitoring_server::FOLDER;
+use crate::shape::Shape::{self, Any, Count, Either, Flag, List, Map, Named, Ruled, Text, Word};
+use crate::shape::{DURATION, faults};
+
+const UID: Shape = Ruled("at most 40 letters, digits, - or _", is_uid);
+const STATES: &[&str] = &["NoData", "Alerting", "OK", "KeepLast"];
+
+/// Files of `provisioning/datasources`.
+pub const DATASOURCES: Shape = Map(&[
+    ("apiVersion!", Count),
+    ("prune", Flag),
+    ("deleteDatasources", List(&Map(&[("name!", Text), ("orgId", Count)]))),
+    (
+        "datasources!",
+        List(&Map(&[
+            ("name!", Text),
+            ("type!", Word(&["prometheus"])),
+            // Without it, Grafana makes one up, and nobody can refer to that.
+            ("uid!", UID),
+            ("access", Word(&["proxy"])),
+            ("url!", Text),
+            ("orgId", Count),
+            ("isDefault", Flag),
+            ("editable", Flag),
+            ("basicAuth", Flag),
+            ("basicAuthUser", Text),
+            (
+                "jsonData",
+                Map(&[
+                    ("httpMethod", Word(&["GET", "POST"])),
+                    ("timeInterval!", DURATION),
+                    ("prometheusType", Word(&["Prometheus", "Mimir", "Thanos", "Cortex"])),
+                    ("prometheusVersion", Text),
+                    ("manageAlerts", Flag),
+                    ("tlsAuth", Flag),
+                    ("tlsAuthWithCACert", Flag),
+                    ("serverName", Text),
+                    ("timeout", Count),
+                    ("incrementalQuerying", Flag),
+                ]),
+            ),
+            ("secureJsonData", Named(&Text)),
+        ])),
+    ),
+]);
+
+/// Files of `provisioning/dashboards`.
+pub const PROVIDERS: Shape = Map(&[
+    ("apiVersion!", Count),
+    (
+        "providers!",
+        List(&Map(&[
+            ("name!", Text),
+            ("orgId", Count),
+            ("type", Word(&["file"])),
+            ("folder", Text),
+            ("folderUid", UID),
+            ("disableDeletion", Flag),
+            ("updateIntervalSeconds", Count),
+            ("allowUiUpdates", Flag),
+            ("options!", Map(&[("path!", Text), ("foldersFromFilesStructure", Flag)])),
+        ])),
+    ),
+]);
+
+const LABELS: Shape = Named(&Text);
+const NAMES: Shape = List(&Text);
+const MATCHERS: Shape = List(&List(&Text));
+
+const RULE: Shape = Map(&[
+    ("uid!", UID),
+    ("title!", Text),
+    ("condition!", Text),
+    (
+        "data!",
+        List(&Map(&[
+            ("refId!", Text),
+            ("queryType", Text),
+            ("relativeTimeRange", Map(&[("from!", Count), ("to!", Count)])),
+            ("datasourceUid!", Text),
+            ("model!", Any),
+        ])),
+    ),
+    // Each of ours belongs to a panel.
+    ("dashboardUid!", UID),
+    ("panelId!", Count),
+    ("noDataState!", Word(STATES)),
+    ("execErrState!", Word(&["Alerting", "Error", "OK", "KeepLast"])),
+    ("for!", DURATION),
+    ("keepFiringFor", DURATION),
+    ("missing_series_evals_to_resolve", Count),
+    ("annotations!", LABELS),
+    ("labels!", LABELS),
+    ("isPaused", Flag),
+]);
+
+const SLACK: Shape = Map(&[
+    ("url!", Text),
+    ("recipient", Text),
+    ("username", Text),
+    ("icon_emoji", Text),
+    ("icon_url", Text),
+    ("title!", Text),
+    ("text!", Text),
+    ("color", Text),
+    ("footer", Text),
+]);
+
+const WEBHOOK: Shape = Map(&[
+    ("url!", Text),
+    ("httpMethod", Word(&["POST", "PUT"])),
+    ("authorization_scheme", Text),
+    ("authorization_credentials", Text),
+    ("username", Text),
+    ("password", Text),
+    ("headers", Named(&Text)),
+    ("maxAlerts", Count),
+    ("title", Text),
+    ("message", Text),
+    ("payload", Map(&[("template!", Text), ("vars", Named(&Text))])),
+    ("tlsConfig", Map(&[("insecureSkipVerify", Flag), ("caCertificate", Text)])),
+]);
+
+const SLACK_RECEIVER: Shape =
+    Map(&[("uid!", UID), ("type!", Word(&["slack"])), ("disableResolveMessage", Flag), ("settings!", SLACK)]);
+const WEBHOOK_RECEIVER: Shape =
+    Map(&[("uid!", UID), ("type!", Word(&["webhook"])), ("disableResolveMessage", Flag), ("settings!", WEBHOOK)]);
+
+const TIMES: Shape = List(&Map(&[
+    ("times", List(&Map(&[("start_time!", TIME), ("end_time!", TIME)]))),
+    ("weekdays", NAMES),
+    ("days_of_month", NAMES),
+    ("months", NAMES),
+    ("years", NAMES),
+    ("location", Text),
+]));
+const TIME: Shape = Ruled("a time as 23:59", is_time);
+
+// A tree has as many levels as people want; two are checked, and the third is refused until somebody needs it.
+const ROUTE: Shape = Map(&[
+    ("receiver!", Text),
+    ("group_by", NAMES),
+    ("group_wait", DURATION),
+    ("group_interval", DURATION),
+    ("repeat_interval", DURATION),
+    ("object_matchers!", MATCHERS),
+    ("continue", Flag),
+    ("mute_time_intervals", NAMES),
+    ("active_time_intervals", NAMES),
+]);
+
+/// Files of `provisioning/alerting`.
+pub const ALERTING: Shape = Map(&[
+    ("apiVersion!", Count),
+    (
+        "groups",
+        List(&Map(&[
+            ("orgId", Count),
+            ("name!", Text),
+            ("folder!", Text),
+            ("interval!", DURATION),
+            ("rules!", List(&RULE)),
+        ])),
+    ),
+    (
+        "contactPoints",
+        List(&Map(&[
+            ("orgId", Count),
+            ("name!", Text),
+            ("receivers!", List(&Either(&SLACK_RECEIVER, &WEBHOOK_RECEIVER))),
+        ])),
+    ),
+    (
+        "policies",
+        List(&Map(&[
+            ("orgId", Count),
+            ("receiver!", Text),
+            ("group_by!", NAMES),
+            ("group_wait", DURATION),
+            ("group_interval", DURATION),
+            ("repeat_interval", DURATION),
+            ("routes", List(&ROUTE)),
+        ])),
+    ),
+    ("templates", List(&Map(&[("orgId", Count), ("name!", Text), ("template!", Text)]))),
+    ("muteTimes", List(&Map(&[("orgId", Count), ("name!", Text), ("time_intervals!", TIMES)]))),
+]);
+
+/// All files below `grafana/provisioning`, by the folder they are in.
+#[derive(Debug)]
+pub struct Provisioning {
+    files: Vec<(String, String, Value)>,
+}
+
+impl Provisioning {
+    /// Reads them.
+    #[track_caller]
+    pub fn read() -> Self {
+        let below = format!("{FOLDER}/grafana/provisioning");
+        let read = |path: &std::path::PathBuf| {
+            let place = path.strip_prefix(manifests::path(&below)).expect("a file found there").display().to_string();
+            let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{place}: {e}"));
+            let [document] = <[Value; 1]>::try_from(manifests::documents(&place, &text)).expect("one document");
+            let folder = place.split('/').next().unwrap_or_default().to_owned();
+            (folder, place, document)
+        };
+        Self { files: manifests::files(&below, &["yaml", "yml", "json"]).iter().map(read).collect() }
+    }
+
+    /// All entries of a list that several files may have.
+    pub fn all(&self, folder: &str, list: &str) -> Vec<&Value> {
+        let files = self.files.iter().filter(|(own, _, _)| own == folder);
+        files.filter_map(|(_, _, document)| document[list].as_array()).flatten().collect()
+    }
+
+    /// All alert rules, with the folder they are put into.
+    pub fn rules(&self) -> Vec<(&str, &Value)> {
+        let groups = self.all("alerting", "groups").into_iter();
+        groups
+            .flat_map(|group| {
+                let folder = group["folder"].as_str().unwrap_or_default();
+                group["rules"].as_array().into_iter().flatten().map(move |rule| (folder, rule))
+            })
+            .collect()
+    }
+
+    /// What is wrong with them, one by one and together.
+    pub fn faults(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (folder, place, document) in &self.files {
+            let shape = match folder.as_str() {
+                "datasources" => &DATASOURCES,
+                "dashboards" => &PROVIDERS,
+                "alerting" => &ALERTING,
+                _ => {
+                    found.push(format!("{place}: Grafana does not look there"));
+                    continue;
+                }
+            };
+            found.extend(faults(place, document, shape));
+            if document["apiVersion"] != 1 {
+                found.push(format!("{place}: the only version is 1"));
+            }
+            found.extend(dollars(place, document));
+        }
+        found.extend(self.twice());
+        found.extend(self.dangling());
+        found
+    }
+
+    /// Names that must be there once and are there twice.
+    fn twice(&self) -> Vec<String> {
+        let named = |list: &str, key: &str| -> Vec<String> {
+            self.all("alerting", list).iter().map(|entry| format!("{list} {}", entry[key])).collect()
+        };
+        let receivers = self.all("alerting", "contactPoints").into_iter();
+        let receivers = receivers.flat_map(|point| point["receivers"].as_array().into_iter().flatten());
+        let rules = self.rules();
+        let all = [
+            named("contactPoints", "name"),
+            named("templates", "name"),
+            named("muteTimes", "name"),
+            named("policies", "orgId"),
+            receivers.map(|receiver| format!("receiver {}", receiver["uid"])).collect(),
+            rules.iter().map(|(_, rule)| format!("rule {}", rule["uid"])).collect(),
+            rules.iter().map(|(folder, rule)| format!("rule {} in {folder}", rule["title"])).collect(),
+            rules.iter().map(|(_, rule)| format!("panel {} of {}", rule["panelId"], rule["dashboardUid"])).collect(),
+            self.all("datasources", "datasources").iter().map(|source| format!("source {}", source["uid"])).collect(),
+            self.all("dashboards", "providers")
+                .iter()
+                .map(|provider| format!("provider {}", provider["name"]))
+                .collect(),
+        ];
+        let mut seen = BTreeSet::new();
+        all.into_iter()
+            .flatten()
+            .filter(|name| !seen.insert(name.clone()))
+            .map(|name| format!("twice: {name}"))
+            .collect()
+    }
+
+    /// References that lead nowhere.
+    fn dangling(&self) -> Vec<String> {
+        let names = |folder: &str, list: &str, key: &str| -> BTreeSet<String> {
+            let entries = self.all(folder, list).into_iter();
+            entries.filter_map(|entry| entry[key].as_str().map(str::to_owned)).collect()
+        };
+        let points = names("alerting", "contactPoints", "name");
+        let times = names("alerting", "muteTimes", "name");
+        let sources = names("datasources", "datasources", "uid");
+        let mut found = Vec::new();
+        let mut want = |place: &str, known: &BTreeSet<String>, name: &Value| {
+            if !name.as_str().is_some_and(|name| known.contains(name)) {
+                found.push(format!("{place} {name}: there is none of that name"));
+            }
+        };
+        for policy in self.all("alerting", "policies") {
+            let routes = policy["routes"].as_array().into_iter().flatten();
+            for route in routes.chain([policy]) {
+                want("receiver", &points, &route["receiver"]);
+                for list in ["mute_time_intervals", "active_time_intervals"] {
+                    route[list].as_array().into_iter().flatten().for_each(|name| want("time", &times, name));
+                }
+            }
+        }
+        let expression = BTreeSet::from(["__expr__".to_owned()]);
+        for (_, rule) in self.rules() {
+            let queries = rule["data"].as_array().into_iter().flatten();
+            let refs: BTreeSet<String> =
+                queries.clone().filter_map(|query| query["refId"].as_str().map(str::to_owned)).collect();
+            want("condition", &refs, &rule["condition"]);
+            for query in queries {
+                let known = if query["datasourceUid"] == "__expr__" { &expression } else { &sources };
+                want("data source", known, &query["datasourceUid"]);
+            }
+            let dashboard = BTreeSet::from([rule["dashboardUid"].as_str().unwrap_or_default().to_owned()]);
+            want("dashboard in annotations", &dashboard, &rule["annotations"]["__dashboardUid__"]);
+            let panel = BTreeSet::from([rule["panelId"].to_string()]);
+            want("panel in annotations", &panel, &rule["annotations"]["__panelId__"]);
+        }
+        found
+    }
+}
+
+/// Dollar signs that Grafana would take for variables of the environment, or would not take although they are meant so.
+///
+/// It expands all texts but those of rules' queries, templates and times; and of annotations only what has braces.
+fn dollars(place: &str, document: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    each_text(place, document, &mut |place, text| {
+        let raw = [".data[", ".templates[", ".muteTimes["].iter().any(|part| place.contains(part));
+        let wrong = if raw {
+            text.contains("$__file{") || text.contains("$__env{")
+        } else if place.contains(".annotations.") {
+            text.contains("${") || text.contains("$__file{") || text.contains("$__env{")
+        } else {
+            let mut rest = text.replace("$$", "");
+            for variable in ["$__file{/", "$__env{"] {
+                rest = rest.replace(variable, "");
+            }
+            rest.contains('$')
+        };
+        if wrong {
+            found.push(format!("{place}: a dollar sign out of place: {text}"));
+        }
+    });
+    found
+}
+
+fn each_text(place: &str, value: &Value, see: &mut impl FnMut(&str, &str)) {
+    match value {
+        Value::String(text) => see(place, text),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(n, item)| each_text(&format!("{place}[{n}]"), item, see));
+        }
+        Value::Object(map) => map.iter().for_each(|(key, item)| each_text(&format!("{place}.{key}"), item, see)),
+        _ => {}
+    }
+}
+
+fn is_uid(text: &str) -> bool {
+    (1..=40).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+}
+
+fn is_time(text: &str) -> bool {
+    let number = |text: &str| text.parse::<u32>().ok().filter(|_| text.len() == 2);
+    let parts = text.split_once(':').and_then(|(hour, minute)| Some((number(hour)?, number(minute)?)));
+    parts.is_some_and(|(hour, minute)| (hour < 24 && minute < 60) || (hour, minute) == (24, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{ALERTING, Provisioning, dollars, faults};
+
+    #[test]
+    fn a_misspelt_key_of_a_contact_point_is_found() {
+        let receiver =
+            json!({"uid": "a", "type": "slack", "settings": {"url": "u", "title": "t", "text": "x", "colour": "red"}});
+        let file = json!({"apiVersion": 1, "contactPoints": [{"name": "a", "receivers": [receiver]}]});
+        let found = faults("f", &file, &ALERTING);
+        assert_eq!(found, ["f.contactPoints[0].receivers[0].settings: no such key: colour"]);
+    }
+
+    #[test]
+    fn references_that_lead_nowhere_are_found() {
+        let policy =
+            json!({"receiver": "a", "group_by": ["x"], "routes": [{"receiver": "b", "mute_time_intervals": ["c"]}]});
+        let file = json!({"policies": [policy], "contactPoints": [{"name": "a"}]});
+        let all = Provisioning { files: vec![("alerting".to_owned(), "f".to_owned(), file)] };
+        let found = all.dangling();
+        assert_eq!(found, ["receiver \"b\": there is none of that name", "time \"c\": there is none of that name"]);
+    }
+
+    #[test]
+    fn dollars_are_variables_in_some_places_only() {
+        let fine = json!({"contactPoints": [{"settings": {"url": "$__file{/etc/x}", "title": "5 $$"}}],
+            "groups": [{"rules": [{"annotations": {"a": "{{ $labels.x }}"}, "data": [{"model": {"expr": "$x"}}]}]}]});
+        assert_eq!(dollars("f", &fine), Vec::<String>::new());
+        for wrong in [
+            json!({"contactPoints": [{"settings": {"text": "{{ $x }}"}}]}),
+            json!({"groups": [{"rules": [{"labels": {"a": "{{ $labels.x }}"}}]}]}),
+            json!({"groups": [{"rules": [{"annotations": {"a": "${x}"}}]}]}),
+            json!({"templates": [{"template": "$__file{/etc/x}"}]}),
+        ] {
+            assert_eq!(dollars("f", &wrong).len(), 1, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Who finds whom: Services, annotations, monitors, policies, namespaces.
+
+use std::collections::BTreeSet;
+
+use exporter_tests::manifests;
+use exporter_tests::rendering::{Pod, Rendering, items, selects, strings, text, title};
+use exporter_tests::tools::{run, tool};
+use serde_json::{Value, json};
+
+/// Kinds that are in no namespace.
+const CLUSTER_WIDE: &[&str] = &["ClusterRole", "ClusterRoleBinding", "Namespace", "PriorityClass"];
+
+/// Pods that a selector of an object takes, in the object's namespace or, for a monitor, where it looks.
+fn taken<'a>(rendering: &'a Rendering, object: &Value, selector: &Value) -> Vec<Pod<'a>> {
+    let looks = &object["spec"]["namespaceSelector"];
+    let own = text(&object["metadata"], "namespace");
+    let in_reach = |pod: &Pod<'_>| {
+        let named = items(looks, "matchNames").any(|name| name == pod.namespace());
+        looks["any"] == true || named || (looks.is_null() && pod.namespace() == own)
+    };
+    rendering.pods().into_iter().filter(|pod| in_reach(pod) && selects(selector, &pod.labels())).collect()
+}
+
+#[test]
+fn objects_are_in_namespaces_of_the_build() {
+    for rendering in Rendering::all() {
+        let made = rendering.namespaces();
+        for object in &rendering.objects {
+            let namespace = text(&object["metadata"], "namespace");
+            let wide = CLUSTER_WIDE.contains(&text(object, "kind"));
+            assert_eq!(wide, namespace.is_empty(), "{}: {}", rendering.name, title(object));
+            assert!(wide || made.contains(namespace), "{}: {}", rendering.name, title(object));
+            let labelled = strings(&object["metadata"]["labels"]);
+            let generated = ["ConfigMap", "Secret"].contains(&text(object, "kind"));
+            let named =
+                ["app.kubernetes.io/name", "app.kubernetes.io/part-of"].iter().any(|key| labelled.contains_key(key));
+            assert!(generated || named, "{}: {} has no label", rendering.name, title(object));
+        }
+    }
+}
+
+#[test]
+fn services_lead_to_ports_of_pods() {
+    let mut seen = 0;
+    for rendering in Rendering::all() {
+        for service in rendering.of_kind("Service") {
+            let pods = taken(&rendering, service, &json!({ "matchLabels": service["spec"]["selector"] }));
+            assert!(!pods.is_empty(), "{}: {} takes no pod", rendering.name, title(service));
+            for port in items(&service["spec"], "ports") {
+                let target = if port["targetPort"].is_null() { &port["port"] } else { &port["targetPort"] };
+                assert!(pods.iter().all(|pod| pod.has_port(target)), "{}: {}: {port}", rendering.name, title(service));
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 5);
+}
+
+#[test]
+fn every_exporter_is_found_once() {
+    for rendering in Rendering::all() {
+        for pod in rendering.pods() {
+            let exporters: Vec<_> = pod.containers().into_iter().filter(|container| container.is_ours()).collect();
+            let monitors = rendering.of_kind("PodMonitor").filter(|monitor| {
+                taken(&rendering, monitor, &monitor["spec"]["selector"]).iter().any(|own| own.title() == pod.title())
+            });
+            let ways = monitors.count() + usize::from(pod.is_annotated());
+            assert_eq!(ways, usize::from(!exporters.is_empty()), "{}: {}", rendering.name, pod.title());
+            if !pod.is_annotated() {
+                continue;
+            }
+            let annotations = pod.annotations();
+            let port: u16 = annotations["prometheus.io/port"].parse().expect("a port is a number");
+            assert!(exporters[0].has_port(&json!(port)), "{}: {}: {port}", rendering.name, pod.title());
+            assert_eq!(annotations["prometheus.io/scrape"], "true", "no other text counts");
+            assert_eq!(annotations["prometheus.io/path"], "/metrics");
+        }
+        for service in rendering.of_kind("Service") {
+            let annotations = strings(&service["metadata"]["annotations"]);
+            let scraped = annotations.keys().any(|key| key.starts_with("prometheus.io/"));
+            assert!(!scraped, "{}: {}: pods are annotated, Services never", rendering.name, title(service));
+        }
+    }
+}
+
+#[test]
+fn monitors_find_ports_by_their_names() {
+    let rendering = Rendering::of("overlays/operator-everything");
+    let release: BTreeSet<_> = rendering
+        .objects
+        .iter()
+        .filter(|object| text(object, "apiVersion") == "monitoring.coreos.com/v1")
+        .map(|object| strings(&object["metadata"]["labels"]).get("release").copied())
+        .collect();
+    assert!(release.len() == 1 && release.first().is_some_and(Option::is_some), "{release:?}");
+    // Exporters beside applications are in the applications' renderings.
+    let examples = ["examples/apache", "examples/logstash"].map(Rendering::of);
+    for monitor in rendering.of_kind("PodMonitor") {
+        let everywhere = [&rendering, &examples[0], &examples[1]];
+        let pods: Vec<Pod<'_>> =
+            everywhere.iter().flat_map(|rendering| taken(rendering, monitor, &monitor["spec"]["selector"])).collect();
+        assert!(!pods.is_empty(), "{} finds nothing", title(monitor));
+        for endpoint in items(&monitor["spec"], "podMetricsEndpoints") {
+            assert!(pods.iter().all(|pod| pod.has_port(&endpoint["port"])), "{}: {endpoint}", title(monitor));
+        }
+    }
+    for monitor in rendering.of_kind("ServiceMonitor") {
+        let mut services = rendering.of_kind("Service");
+        let service = services
+            .find(|service| selects(&monitor["spec"]["selector"], &strings(&service["metadata"]["labels"])))
+            .unwrap_or_else(|| panic!("{} finds nothing", title(monitor)));
+        for endpoint in items(&monitor["spec"], "endpoints") {
+            let there = items(&service["spec"], "ports").any(|port| port["name"] == endpoint["port"]);
+            assert!(there, "{}: {endpoint}", title(monitor));
+        }
+    }
+    let rules = rendering.of_kind("PrometheusRule").next().expect("there are rules");
+    let file = tempfile::Builder::new().suffix(".yml").tempfile().unwrap();
+    std::fs::write(file.path(), rules["spec"].to_string()).unwrap();
+    run(std::process::Command::new(tool("promtool")).args(["check", "rules", "--lint-fatal"]).arg(file.path()));
+}
+
+#[test]
+fn policies_take_pods_and_open_ports_that_are_there() {
+    let all = Rendering::all();
+    let namespaces: BTreeSet<&str> = all.iter().flat_map(Rendering::namespaces).collect();
+    let prometheus = Rendering::of("overlays/cluster");
+    let mut seen = 0;
+    for rendering in &all {
+        for policy in rendering.of_kind("NetworkPolicy") {
+            let spec = &policy["spec"];
+            let what = format!("{}: {}", rendering.name, title(policy));
+            let pods = taken(rendering, policy, &spec["podSelector"]);
+            assert!(!pods.is_empty(), "{what} takes no pod");
+            for rule in items(spec, "ingress") {
+                for port in items(rule, "ports") {
+                    assert!(pods.iter().any(|pod| pod.has_port(&port["port"])), "{what}: {port}");
+                    // Not every network plug-in looks up names among init containers.
+                    let in_init = |pod: &Pod<'_>| {
+                        pod.containers()
+                            .iter()
+                            .any(|own| own.init && port["port"].is_string() && own.has_port(&port["port"]))
+                    };
+                    assert!(!pods.iter().any(in_init), "{what}: {port} by name");
+                }
+                for from in items(rule, "from") {
+                    seen += 1;
+                    let wanted = &from["namespaceSelector"];
+                    let named = text(&wanted["matchLabels"], "kubernetes.io/metadata.name");
+                    assert!(wanted.is_null() || *wanted == json!({}) || namespaces.contains(named), "{what}: {from}");
+                    let known = prometheus.pods();
+                    let senders = known.iter().filter(|pod| selects(&from["podSelector"], &pod.labels()));
+                    assert_eq!(senders.count(), 1, "{what}: Prometheus is who may ask: {from}");
+                }
+            }
+        }
+    }
+    assert!(seen > 4);
+}
+
+#[test]
+fn budgets_and_quotas_mean_what_is_there() {
+    for rendering in Rendering::all() {
+        for budget in rendering.of_kind("PodDisruptionBudget") {
+            let pods = taken(&rendering, budget, &budget["spec"]["selector"]);
+            assert!(!pods.is_empty(), "{}: {} takes no pod", rendering.name, title(budget));
+            let single = |pod: &Pod<'_>| pod.owner["spec"]["replicas"].as_u64().is_some_and(|replicas| replicas < 2);
+            assert!(!pods.iter().any(single), "{}: {} forbids to drain a node", rendering.name, title(budget));
+        }
+        for quota in rendering.of_kind("ResourceQuota") {
+            let expressions = &quota["spec"]["scopeSelector"];
+            let admitted: Vec<&Value> =
+                items(expressions, "matchExpressions").flat_map(|own| items(own, "values")).collect();
+            for pod in rendering.pods().iter().filter(|pod| pod.namespace() == text(&quota["metadata"], "namespace")) {
+                assert!(admitted.contains(&&pod.spec()["priorityClassName"]), "{}: {}", rendering.name, pod.title());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_probe_asks_for_a_module_of_ours() {
+    let rendering = Rendering::of("overlays/operator-everything");
+    let probe = rendering.of_kind("Probe").next().expect("there is a probe");
+    let configuration = "monitoring-server/blackbox-exporter/blackbox.yml";
+    if manifests::path(configuration).exists() {
+        let modules = &manifests::document(configuration)["modules"];
+        assert!(modules[text(&probe["spec"], "module")].is_object(), "{}: {modules}", probe["spec"]["module"]);
+    }
+}
+
+#[test]
+fn kube_state_metrics_may_read_what_it_is_told_to_and_shows_what_is_asked_for() {
+    let rendering = Rendering::of("overlays/cluster");
+    let pods = rendering.pods();
+    let pod =
+        pods.iter().find(|pod| pod.labels().get("app.kubernetes.io/name") == Some(&"kube-state-metrics")).unwrap();
+    let container = pod.containers()[0];
+    let told: BTreeSet<&str> = container.arg("--resources").unwrap().split(',').collect();
+    let role = rendering.of_kind("ClusterRole").find(|role| role["metadata"]["name"] == "kube-state-metrics").unwrap();
+    let may: BTreeSet<&str> =
+        items(role, "rules").flat_map(|rule| items(rule, "resources")).filter_map(Value::as_str).collect();
+    assert_eq!(told, may);
+    for rule in items(role, "rules") {
+        assert_eq!(rule["verbs"], json!(["list", "watch"]));
+    }
+    let lists = container.args().into_iter().filter_map(|arg| arg.strip_prefix("--metric-allowlist="));
+    let shown: BTreeSet<&str> = lists.flat_map(|list| list.split(',')).map(str::trim).collect();
+    assert!(shown.len() > 50 && shown.iter().all(|name| name.starts_with("kube_")), "{shown:?}");
+    let mut missing = BTreeSet::new();
+    for file in manifests::files("", &["yml", "yaml", "json"]) {
+        // What we show is no question.
+        if file.ends_with("base/kube-state-metrics/deployment.yaml") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).unwrap();
+        for name in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
+            // Patterns such as kube_.+ are no names.
+            if name.starts_with("kube_") && !name.ends_with('_') && !shown.contains(name) {
+                missing.insert(format!("{}: {name}", file.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "asked for, but not shown by kube-state-metrics: {missing:#?}");
+}

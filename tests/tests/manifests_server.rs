@@ -1,0 +1,162 @@
+//! The monitoring server's files: each program takes its own, and they fit together.
+
+use std::fs;
+use std::process::Command;
+use std::thread;
+
+use exporter_tests::blackbox::Blackbox;
+use exporter_tests::fixture::Fixture;
+use exporter_tests::manifests;
+use exporter_tests::monitoring_server::{Credentials, FOLDER, etc_prometheus, path, text};
+use exporter_tests::running::run_to_end;
+use exporter_tests::tools::{run, tool};
+use exporter_tests::upstream::{Answer, DeadPort, Upstream};
+use serde_json::Value;
+
+#[test]
+fn prometheus_takes_its_configuration_and_every_file_it_names() {
+    let folder = etc_prometheus(&text("targets.yml"), &[]);
+    let mut promtool = Command::new(tool("promtool"));
+    run(promtool.args(["check", "config", "--lint=all", "--lint-fatal"]).arg(folder.path("prometheus.yml")));
+}
+
+#[test]
+fn rules_are_sound() {
+    let rules = manifests::files(&format!("{FOLDER}/prometheus/rules"), &["yml"]);
+    if !rules.is_empty() {
+        run(Command::new(tool("promtool")).args(["check", "rules", "--lint=all", "--lint-fatal"]).args(rules));
+    }
+}
+
+#[test]
+fn rules_do_what_their_tests_say() {
+    let tests = manifests::files(&format!("{FOLDER}/prometheus/tests"), &["yml"]);
+    // Days of a dashboard's series take promtool a while, and it uses one processor.
+    thread::scope(|scope| {
+        for test in &tests {
+            scope.spawn(move || run(Command::new(tool("promtool")).args(["test", "rules"]).arg(test)));
+        }
+    });
+}
+
+/// The labels of every entry of targets.yml.
+fn targets() -> Vec<Value> {
+    let document = manifests::document(&format!("{FOLDER}/targets.yml"));
+    let entries = document.as_array().expect("a list of entries").iter();
+    entries.map(|entry| entry["labels"].clone()).collect()
+}
+
+#[test]
+fn each_target_has_a_job_and_each_job_is_chosen_by_its_name() {
+    let config = manifests::document(&format!("{FOLDER}/prometheus/prometheus.yml"));
+    let jobs: Vec<&Value> = config["scrape_configs"].as_array().unwrap().iter().collect();
+    for job in &jobs {
+        assert_eq!(job["file_sd_configs"][0]["files"][0], "targets.yml", "{}", job["job_name"]);
+        let chosen = &job["relabel_configs"][0];
+        assert_eq!((&chosen["source_labels"][0], &chosen["action"]), (&"__job".into(), &"keep".into()));
+        assert_eq!(chosen["regex"], job["job_name"]);
+    }
+    for labels in targets() {
+        let job = &labels["__job"];
+        assert!(jobs.iter().any(|known| known["job_name"] == *job), "no job is called {job}");
+    }
+}
+
+#[test]
+fn every_module_named_is_there() {
+    let modules = manifests::document(&format!("{FOLDER}/blackbox-exporter/blackbox.yml"));
+    let config = text("prometheus/prometheus.yml");
+    let defaults = config.lines().filter_map(|line| line.split_once("target_label: __param_module, replacement: "));
+    let defaults: Vec<&str> = defaults.map(|(_, name)| name.trim_end_matches(" }")).collect();
+    assert_eq!(defaults.len(), 4);
+    let chosen = targets();
+    let chosen = chosen.iter().filter_map(|labels| labels["__module"].as_str());
+    for name in defaults.into_iter().chain(chosen) {
+        assert!(modules["modules"][name].is_object(), "no module is called {name}");
+    }
+}
+
+#[test]
+fn our_prober_takes_its_modules() {
+    let file = path("blackbox-exporter/blackbox.yml");
+    let ended =
+        run_to_end("blackbox-exporter", &["--config.check".to_owned(), format!("--config.file={}", file.display())]);
+    assert!(ended.status.success(), "{}{}", ended.stdout, ended.stderr);
+}
+
+#[test]
+fn modules_probe_what_they_are_for() {
+    let blackbox = Blackbox::start(&text("blackbox-exporter/blackbox.yml"));
+    let page = Upstream::start(Answer::text("hello"));
+    let dead = DeadPort::new().address();
+    for module in ["http_2xx", "http_2xx_ipv4"] {
+        blackbox.probe(module, &page.url("/")).holds(&["probe_success 1", "probe_http_status_code 200"]);
+    }
+    // The other family is no way out.
+    blackbox.probe("http_2xx_ipv6", &page.url("/")).failed("resolve", "resolve");
+    page.set(Answer::status(503, ""));
+    blackbox.probe("http_2xx", &page.url("/")).failed("check", "status");
+    blackbox.probe("tcp_connect", &page.address().to_string()).holds(&["probe_success 1"]);
+    blackbox.probe("tcp_connect", &dead.to_string()).failed("connect", "connect_refused");
+    let folder = Fixture::new();
+    let secure = Upstream::start_tls(folder.root(), Answer::text("hello"));
+    // Nobody has vouched for it; that it ends is told all the same.
+    let told = blackbox.probe("tls", &secure.address().to_string());
+    told.failed("tls", "certificate_untrusted").holds(&["probe_ssl_earliest_cert_expiry > 0"]);
+    let ping = blackbox.probe("ping", "127.0.0.1");
+    if !ping.text.contains("reason=\"permission\"") {
+        ping.holds(&["probe_success 1", "probe_ip_protocol 4"]);
+        blackbox.probe("ping_ipv4", "127.0.0.1").holds(&["probe_success 1"]);
+        blackbox.probe("ping_ipv6", "127.0.0.1").failed("resolve", "resolve");
+    }
+}
+
+#[test]
+fn credentials_are_made_once_and_fit() {
+    let credentials = Credentials::new();
+    let made = credentials.make(&["prometheus.example.org", "192.0.2.1", "fd00::1"]);
+    assert!(made.status.success(), "{made:?}");
+    let files = ["tls.crt", "tls.key", "htpasswd"].map(|name| credentials.cluster(name));
+    let files: Vec<_> = files
+        .into_iter()
+        .chain(["federation-ca.crt", "federation-password"].map(|name| credentials.server(name)))
+        .collect();
+    let read = || -> Vec<_> { files.iter().map(|file| fs::read(file).unwrap()).collect() };
+    let first = read();
+
+    let [ca, certificate, key] = [&files[3], &files[0], &files[1]].map(|file| file.to_str().unwrap());
+    for name in ["federation", "prometheus.example.org"] {
+        run(&mut credentials.openssl(&["verify", "-CAfile", ca, "-verify_hostname", name, certificate]));
+    }
+    for address in ["192.0.2.1", "fd00::1"] {
+        run(&mut credentials.openssl(&["verify", "-CAfile", ca, "-verify_ip", address, certificate]));
+    }
+    let other =
+        credentials.openssl(&["verify", "-CAfile", ca, "-verify_hostname", "example.org", certificate]).output();
+    assert!(!other.unwrap().status.success(), "a name that nobody asked for");
+    let public = |arguments: &[&str]| run(&mut credentials.openssl(arguments)).stdout;
+    assert_eq!(public(&["x509", "-in", certificate, "-noout", "-pubkey"]), public(&["pkey", "-in", key, "-pubout"]));
+    let password = fs::read_to_string(&files[4]).unwrap();
+    assert!(password.len() >= 32 && !password.contains(char::is_whitespace), "{password:?}");
+    // `-b` shows it to whoever lists processes, which doesn't matter here.
+    run(Command::new(tool("htpasswd")).arg("-vb").arg(&files[2]).args(["federation", &password]));
+
+    let again = credentials.make(&[]);
+    assert!(again.status.success(), "{again:?}");
+    assert_eq!(read(), first, "nothing is overwritten");
+    fs::remove_file(&files[1]).unwrap();
+    let half = credentials.make(&[]);
+    assert!(!half.status.success());
+    let said = String::from_utf8(half.stderr).unwrap();
+    assert!(said.contains("half of it is there") && said.contains("Missing: ") && said.lines().count() == 1, "{said}");
+    assert!(!files[1].exists(), "nothing is added to a half");
+}
+
+#[test]
+fn a_gate_with_a_nonsensical_name_is_refused_before_anything_is_made() {
+    let credentials = Credentials::new();
+    let made = credentials.make(&["a,IP:1.2.3.4"]);
+    let said = String::from_utf8_lossy(&made.stderr);
+    assert!(!made.status.success() && said.contains("neither a name nor an address"), "{made:?}");
+    assert!(!credentials.cluster("tls.crt").exists() && !credentials.server("federation-password").exists());
+}
