@@ -6,9 +6,9 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use exporter_tests::manifests;
-use exporter_tests::panels;
-use exporter_tests::preview::{Span, drawn};
-use exporter_tests::site::Site;
+use exporter_tests::manifests::panels;
+use exporter_tests::manifests::preview::{Span, drawn};
+use exporter_tests::manifests::site::Site;
 
 /// How long the site is watched before its pictures are taken.
 const WATCHED: Duration = Duration::from_secs(120);

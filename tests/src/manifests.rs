@@ -1,4 +1,29 @@
-//! The files under `manifests/`: where they are, what they parse to, and what an older Prometheus must not see of them.
+//! The files under `manifests/`: where they are, what they parse to, and what runs them.
+//!
+//! * This file finds and parses them, and leaves out what an older Prometheus must not see.
+//! * [`kustomize`] renders what is applied to a cluster, [`rendering`] is what came of it, [`kubernetes_schema`] tells whether
+//!   an API server would take it. [`kubernetes`] is a stand-in for the cluster in which Prometheus finds what to scrape, and
+//!   [`podman`] runs pods and images for real.
+//! * [`panels`] are what dashboards and alerts are made of, [`site`] is a whole site on one machine to ask their queries of, and
+//!   [`preview`] draws the answers.
+//! * [`monitoring_server`] lays out the files of the monitoring server, [`gate`] and [`alertmanager`] stand around it, [`units`]
+//!   asks systemd about units; [`shape`], [`provisioning`] and [`compose`] are strict where the readers of its files are not.
+
+pub mod alertmanager;
+pub mod compose;
+pub mod gate;
+pub mod kubernetes;
+pub mod kubernetes_schema;
+pub mod kustomize;
+pub mod monitoring_server;
+pub mod panels;
+pub mod podman;
+pub mod preview;
+pub mod provisioning;
+pub mod rendering;
+pub mod shape;
+pub mod site;
+pub mod units;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -7,12 +7,12 @@ use std::process::Command;
 
 use exporter_tests::client::percent_encoded;
 use exporter_tests::fixture::Fixture;
-use exporter_tests::kubernetes::{Authority, Cluster, Gate, Rights, add_address, configuration};
 use exporter_tests::manifests;
-use exporter_tests::monitoring_server::{Credentials, QUICK, etc_prometheus};
+use exporter_tests::manifests::kubernetes::{Authority, Cluster, Gate, Rights, add_address, configuration};
+use exporter_tests::manifests::monitoring_server::{Credentials, QUICK, etc_prometheus};
+use exporter_tests::manifests::rendering::Rendering;
 use exporter_tests::namespace::entered_alone;
 use exporter_tests::prometheus::Prometheus;
-use exporter_tests::rendering::Rendering;
 use exporter_tests::tools::{run, tool};
 use serde_json::Value;
 
@@ -227,7 +227,8 @@ fn configurations_and_rules_are_valid() {
         // Debian's knows no Kubernetes either.
         let text = manifests::for_this_promtool(&manifests::text(relative));
         let file = folder.path("prometheus.yml");
-        fs::write(&file, exporter_tests::kubernetes::without_kubernetes(&text)).expect("the folder is writable");
+        fs::write(&file, exporter_tests::manifests::kubernetes::without_kubernetes(&text))
+            .expect("the folder is writable");
         let mut promtool = Command::new(tool("promtool"));
         run(promtool.args(["check", "config", "--syntax-only"]).args(agent.then_some("--agent")).arg(file));
     }

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::net::{IpAddr, SocketAddr};
 
-use exporter_tests::kubernetes::{
+use exporter_tests::manifests;
+use exporter_tests::manifests::kubernetes::{
     Cluster, KUBE_STATE_METRICS, Rights, Wants, add_address, pod, prometheus_knows_kubernetes, service, slice, template,
 };
-use exporter_tests::manifests;
+use exporter_tests::manifests::rendering::{Rendering, items, strings, text};
 use exporter_tests::namespace::entered_alone;
 use exporter_tests::prometheus::{Prometheus, Vector};
-use exporter_tests::rendering::{Rendering, items, strings, text};
 use exporter_tests::running::Running;
 use exporter_tests::skip::skip;
 use exporter_tests::upstream::{Answer, Upstream};

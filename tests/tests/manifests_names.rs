@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use exporter_tests::manifests;
+use exporter_tests::manifests::site::Site;
 use exporter_tests::running::run_to_end;
-use exporter_tests::site::Site;
 use serde_json::Value;
 
 /// Our programs.

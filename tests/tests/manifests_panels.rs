@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use exporter_tests::manifests;
-use exporter_tests::panels::query::without_variables;
-use exporter_tests::panels::{self, Source, dashboard, grafana, rules};
+use exporter_tests::manifests::panels::query::without_variables;
+use exporter_tests::manifests::panels::{self, Source, dashboard, grafana, rules};
 use serde_json::Value;
 
 const SERVER: &str = "monitoring-server";

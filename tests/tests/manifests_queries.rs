@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use exporter_tests::panels::{self, Kind, Source, dashboard};
-use exporter_tests::site::Site;
+use exporter_tests::manifests::panels::{self, Kind, Source, dashboard};
+use exporter_tests::manifests::site::Site;
 use exporter_tests::wait::until;
 
 /// Panels that may have no data on a machine of tests, and why: `dashboard/id`.

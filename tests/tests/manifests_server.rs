@@ -7,7 +7,7 @@ use std::thread;
 use exporter_tests::blackbox::Blackbox;
 use exporter_tests::fixture::Fixture;
 use exporter_tests::manifests;
-use exporter_tests::monitoring_server::{Credentials, FOLDER, etc_prometheus, path, text};
+use exporter_tests::manifests::monitoring_server::{Credentials, FOLDER, etc_prometheus, path, text};
 use exporter_tests::running::run_to_end;
 use exporter_tests::tools::{run, tool};
 use exporter_tests::upstream::{Answer, DeadPort, Upstream};

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use exporter_tests::alertmanager::{Alertmanager, check_config, etc_alertmanager, receivers};
 use exporter_tests::blackbox::Blackbox;
 use exporter_tests::fixture::Fixture;
-use exporter_tests::gate::Gate;
 use exporter_tests::manifests;
-use exporter_tests::monitoring_server::{Credentials, FOLDER, QUICK, etc_prometheus, text};
-use exporter_tests::panels::query;
+use exporter_tests::manifests::alertmanager::{Alertmanager, check_config, etc_alertmanager, receivers};
+use exporter_tests::manifests::gate::Gate;
+use exporter_tests::manifests::monitoring_server::{Credentials, FOLDER, QUICK, etc_prometheus, text};
+use exporter_tests::manifests::panels::query;
 use exporter_tests::prometheus::{Prometheus, Vector};
 use exporter_tests::running::Running;
 use exporter_tests::upstream::{Answer, Upstream};

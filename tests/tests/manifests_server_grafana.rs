@@ -4,11 +4,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use exporter_tests::alertmanager::rendered;
 use exporter_tests::fixture::Fixture;
 use exporter_tests::manifests;
-use exporter_tests::monitoring_server::{FOLDER, edited, path, text};
-use exporter_tests::provisioning::Provisioning;
+use exporter_tests::manifests::alertmanager::rendered;
+use exporter_tests::manifests::monitoring_server::{FOLDER, edited, path, text};
+use exporter_tests::manifests::provisioning::Provisioning;
 use serde_json::{Value, json};
 
 #[test]

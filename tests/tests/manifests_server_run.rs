@@ -4,12 +4,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use exporter_tests::compose::{compose_faults, mounted};
 use exporter_tests::fixture::Fixture;
 use exporter_tests::manifests;
-use exporter_tests::monitoring_server::{FOLDER, path, text};
+use exporter_tests::manifests::compose::{compose_faults, mounted};
+use exporter_tests::manifests::monitoring_server::{FOLDER, path, text};
+use exporter_tests::manifests::units::Units;
 use exporter_tests::tools::{run, tool};
-use exporter_tests::units::Units;
 use serde_json::Value;
 
 fn compose() -> Value {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use exporter_tests::manifests;
-use exporter_tests::rendering::{Pod, Rendering, items, selects, strings, text, title};
+use exporter_tests::manifests::rendering::{Pod, Rendering, items, selects, strings, text, title};
 use exporter_tests::tools::{run, tool};
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use exporter_tests::rendering::{Container, Pod, Rendering, items, strings, text, title};
+use exporter_tests::manifests::rendering::{Container, Pod, Rendering, items, strings, text, title};
 use serde_json::{Value, json};
 
 /// Containers that may not be told everything that the strictest level of pod security asks for, and why.

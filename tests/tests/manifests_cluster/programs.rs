@@ -3,8 +3,8 @@
 use std::ffi::OsStr;
 
 use exporter_tests::fixture::Fixture;
+use exporter_tests::manifests::rendering::{Container, Rendering, items, text};
 use exporter_tests::page::{Page, metric};
-use exporter_tests::rendering::{Container, Rendering, items, text};
 use exporter_tests::running::{Running, run_to_end};
 use exporter_tests::skip::skip;
 use serde_json::Value;

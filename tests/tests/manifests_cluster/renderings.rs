@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::{env, fs};
 
-use exporter_tests::kubernetes_schema::{NATIVE_SIDECARS, Schemas, VERSIONS};
-use exporter_tests::kustomize::{Tree, folders, optional_parts};
-use exporter_tests::rendering::{Rendering, folder, items};
+use exporter_tests::manifests::kubernetes_schema::{NATIVE_SIDECARS, Schemas, VERSIONS};
+use exporter_tests::manifests::kustomize::{Tree, folders, optional_parts};
+use exporter_tests::manifests::rendering::{Rendering, folder, items};
 use exporter_tests::skip::skip;
 
 /// Ends of folders that are parts of others.

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::shape::Shape::{self, Any, Count, Either, Flag, List, Map, Named, Ruled, Text, Word};
-use crate::shape::{DURATION, faults};
+use crate::manifests::shape::Shape::{self, Any, Count, Either, Flag, List, Map, Named, Ruled, Text, Word};
+use crate::manifests::shape::{DURATION, faults};
 
 const SERVICE: Shape = Map(&[
     ("image!", Ruled("an image with a registry and a tag of its own", is_pinned)),

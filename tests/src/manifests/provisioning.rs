@@ -10,9 +10,9 @@ use std::fs;
 use serde_json::Value;
 
 use crate::manifests;
-use crate::monitoring_server::FOLDER;
-use crate::shape::Shape::{self, Any, Count, Either, Flag, List, Map, Named, Ruled, Text, Word};
-use crate::shape::{DURATION, faults};
+use crate::manifests::monitoring_server::FOLDER;
+use crate::manifests::shape::Shape::{self, Any, Count, Either, Flag, List, Map, Named, Ruled, Text, Word};
+use crate::manifests::shape::{DURATION, faults};
 
 const UID: Shape = Ruled("at most 40 letters, digits, - or _", is_uid);
 const STATES: &[&str] = &["NoData", "Alerting", "OK", "KeepLast"];

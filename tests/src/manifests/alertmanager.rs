@@ -12,7 +12,7 @@ use crate::client::{Request, Response};
 use crate::fixture::Fixture;
 use crate::log_line;
 use crate::manifests;
-use crate::monitoring_server::{edited, text};
+use crate::manifests::monitoring_server::{edited, text};
 use crate::tools::{run, tool};
 use crate::wait::until;
 

@@ -11,7 +11,7 @@ use rustix::process::geteuid;
 use crate::child::Logged;
 use crate::fixture::Fixture;
 use crate::manifests;
-use crate::monitoring_server::edited;
+use crate::manifests::monitoring_server::edited;
 use crate::tools::tool;
 
 /// A free port may be taken before nginx binds it, so there are several attempts; each further one is unlikelier.

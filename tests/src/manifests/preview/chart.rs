@@ -3,7 +3,7 @@
 use super::svg::{Area, Svg, cut};
 use super::value::written;
 use super::{Series, Span};
-use crate::panels::Panel;
+use crate::manifests::panels::Panel;
 
 const COLORS: [&str; 8] = ["#2f6fd0", "#d9822b", "#2c9e61", "#b94a9a", "#8a6d3b", "#c0392b", "#16828c", "#6b5fb5"];
 const GOOD: &str = "#2c9e61";

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::client::percent_encoded;
-use crate::panels::{Kind, Panel, Query, Source, dashboard};
+use crate::manifests::panels::{Kind, Panel, Query, Source, dashboard};
 use crate::prometheus::Prometheus;
 use svg::Svg;
 
@@ -96,7 +96,7 @@ fn content(svg: &mut Svg, area: svg::Area, source: &Source, panel: &Panel, prome
 /// The query with everything chosen in the dashboard's variables.
 fn asked(source: &Source, panel: &Panel, query: &Query) -> String {
     let matchers = panel.matchers.as_deref().unwrap_or(&source.matchers);
-    let asked = crate::panels::query::with_matchers(&query.expr, matchers);
+    let asked = crate::manifests::panels::query::with_matchers(&query.expr, matchers);
     source.variables.iter().fold(asked, |asked, variable| asked.replace(&format!("${}", variable.name), ".*"))
 }
 
