@@ -8,6 +8,9 @@ use exporter_tests::wait::until;
 
 /// Panels that may have no data on a machine of tests, and why: `dashboard/id`.
 const EMPTY: &[(&str, &str)] = &[
+    ("node/502", "the disks of an idle machine have nothing to do"),
+    ("node/503", "as for reading"),
+    ("node/508", "as for reading"),
     ("node/703", "shares of errors are shown for interfaces with traffic, and there may be none but the loopback's"),
     ("node/704", "as for receiving"),
     ("exporters/203", "compares with yesterday"),
