@@ -135,6 +135,7 @@ golden: ## rewrite golden pages, the README's tables, dashboards, alert rules an
 	UPDATE_GOLDEN=1 $(CARGO) test --package blackbox-exporter --no-fail-fast --test readme
 	UPDATE_GOLDEN=1 $(CARGO) test --package logstash-exporter --no-fail-fast --test pages --test readme -- golden readme
 	UPDATE_GOLDEN=1 $(CARGO) test --package exporter-tests --test manifests_panels -- what_is_made
+	UPDATE_GOLDEN=1 $(CARGO) test --package exporter-tests --test manifests_gate -- overlays_have
 	UPDATE_GOLDEN=1 $(CARGO) test --package exporter-tests --test manifests_cluster -- every_overlay_renders
 
 previews: ## draw the dashboards from real data; two minutes

@@ -139,7 +139,8 @@ fn outside_there_is_federation_and_nothing_else() {
     // Guessing is slow.
     let guesses = codes(&ca, &[], &[federate; 200]);
     assert_eq!(guesses.iter().collect::<BTreeSet<_>>(), BTreeSet::from([&401, &429]));
-    assert!(!gate.log().contains("[emerg]") && !gate.log().contains("[crit]"), "{}", gate.log());
+    // Nothing that it could not open, and no line for each guess.
+    assert!(!gate.log().contains("[crit]") && !gate.log().contains("limiting"), "{}", gate.log());
 }
 
 #[test]

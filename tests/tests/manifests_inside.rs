@@ -50,17 +50,16 @@ fn template_of(rendering: &str, kind: &str) -> Value {
 fn exporter(name: &str, pod: &Value) -> Running {
     let containers = items(&pod["spec"], "initContainers").chain(items(&pod["spec"], "containers"));
     let container = containers.into_iter().find(|container| text(container, "name") == name).expect("it is in the pod");
-    let at = SocketAddr::new(ip(text(&pod["status"], "podIP")), 0);
-    add_address(at.ip());
+    let at = ip(text(&pod["status"], "podIP"));
+    add_address(at);
     let mut args: Vec<String> = items(container, "args").filter_map(Value::as_str).map(ToOwned::to_owned).collect();
     for arg in &mut args {
         // The host is not mounted anywhere: this is it.
-        *arg = arg.replace("$(NODE_IP)", &at.ip().to_string()).replace("=/host/", "=/").replace("=/host", "=/");
+        *arg = arg.replace("$(NODE_IP)", &at.to_string()).replace("=/host/", "=/").replace("=/host", "=/");
     }
     if !args.iter().any(|arg| arg.starts_with("--web.listen-address")) {
-        // By default it is everywhere; in this network that is in every pod.
-        let port = container["ports"][0]["containerPort"].as_u64().and_then(|port| u16::try_from(port).ok());
-        args.push(format!("--web.listen-address={}", SocketAddr::new(at.ip(), port.expect("a port"))));
+        // By default it is everywhere; in this network that is in every pod. The brackets do no harm to IPv4.
+        args.push(format!("--web.listen-address=[{at}]:{}", container["ports"][0]["containerPort"]));
     }
     let environment: Vec<(&str, &OsStr)> = items(container, "env")
         .filter_map(|variable| Some((text(variable, "name"), OsStr::new(variable["value"].as_str()?))))

@@ -84,19 +84,19 @@ mod tests {
 
     const ROLE: &str = "
 kind: ClusterRole
-metadata: {name: r}
+metadata: {name: reading}
 rules:
   - {apiGroups: [''], resources: [pods, nodes/metrics], verbs: [get]}
   - {nonResourceURLs: [/metrics], verbs: [get]}
 ---
 kind: ClusterRoleBinding
-roleRef: {name: r}
-subjects: [{kind: ServiceAccount, namespace: n, name: a}]
+roleRef: {name: reading}
+subjects: [{kind: ServiceAccount, namespace: ours, name: reader}]
 ";
 
     #[track_caller]
     fn check(wants: Wants<'_>, allowed: bool) {
-        assert_eq!(Rights::of(&documents("inline", ROLE), "n", "a").allow(wants), allowed, "{wants:?}");
+        assert_eq!(Rights::of(&documents("inline", ROLE), "ours", "reader").allow(wants), allowed, "{wants:?}");
     }
 
     #[test]
@@ -115,6 +115,6 @@ subjects: [{kind: ServiceAccount, namespace: n, name: a}]
     #[test]
     #[should_panic(expected = "nothing is bound")]
     fn another_account_has_no_rights() {
-        Rights::of(&documents("inline", ROLE), "n", "b");
+        Rights::of(&documents("inline", ROLE), "ours", "other");
     }
 }
