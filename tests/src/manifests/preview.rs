@@ -149,7 +149,14 @@ fn named(legend: &str, labels: &BTreeMap<String, String>) -> String {
     if legend.is_empty() {
         return labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ");
     }
-    labels.iter().fold(legend.to_owned(), |text, (name, value)| {
-        text.replace(&format!("{{{{{name}}}}}"), value).replace(&format!("{{{{ {name} }}}}"), value)
-    })
+    let mut text = String::new();
+    let mut rest = legend;
+    while let Some((before, behind)) = rest.split_once("{{") {
+        let (name, after) = behind.split_once("}}").unwrap_or((behind, ""));
+        text.push_str(before);
+        // Grafana shows nothing for a label that a series lacks.
+        text.push_str(labels.get(name.trim()).map_or("", String::as_str));
+        rest = after;
+    }
+    text + rest
 }

@@ -86,10 +86,10 @@ pub(super) fn states(svg: &mut Svg, area: Area, panel: &Panel, series: &[Series]
     let shown = series.len().min((area.height / 16.0) as usize).max(1);
     let height = (area.height / shown as f64).min(28.0);
     let left = area.width * 0.35;
+    let graph = area.width - left;
     for (number, one) in series.iter().take(shown).enumerate() {
         let y = area.y + height * number as f64;
         svg.text((area.x, y + height * 0.65), 10.0, "#3e4c59", &cut(&one.name, left - 8.0, 10.0));
-        let graph = area.width - left;
         for (time, value) in &one.points {
             let x = area.x + left + (time - span.start) / (span.end - span.start) * graph;
             let color = if *value == 0.0 {
@@ -102,7 +102,9 @@ pub(super) fn states(svg: &mut Svg, area: Area, panel: &Panel, series: &[Series]
             let width = 3.0 / (span.end - span.start) * graph + 0.5;
             svg.fill(Area { x, y: y + 2.0, width: width.min(area.x + area.width - x), height: height - 4.0 }, color);
         }
-        svg.text((area.x + left + 4.0, y + height * 0.65), 10.0, "#fff", &worded(panel, one.last()));
+        let first = one.points.first().map_or(span.start, |(time, _)| *time);
+        let x = area.x + left + (first - span.start) / (span.end - span.start) * graph;
+        svg.text((x + 4.0, y + height * 0.65), 10.0, "#fff", &worded(panel, one.last()));
     }
 }
 
