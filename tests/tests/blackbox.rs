@@ -145,7 +145,8 @@ fn the_debug_page_has_log_metrics_and_module_and_so_have_the_logs() {
     for word in ["level=ERROR", "source=", "module=tcp", &format!("target={nobody}"), "reason=connect_refused"] {
         assert!(line.contains(word), "{line}");
     }
-    assert!(blackbox.program().log().contains(line), "the same line goes to standard error");
+    // The same line goes to standard error, which is read by another thread.
+    blackbox.program().wait_for_line(line, |logged| (logged == line).then_some(()));
 
     let logs = |query: &str| blackbox.ask(&Request::get(&format!("/logs{query}")));
     let by_id = logs("?id=3");

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::{Alert, GRAFANA_FOLDER, NoData, Panel, Source, rules};
@@ -47,7 +47,28 @@ struct Rule<'a> {
     exec_err_state: &'a str,
     labels: BTreeMap<&'a str, &'a str>,
     annotations: BTreeMap<&'a str, String>,
-    data: [Value; 2],
+    data: [Plain; 2],
+}
+
+/// A JSON value for a serializer of another format, which must not learn how serde_json keeps its numbers.
+struct Plain(Value);
+
+impl Serialize for Plain {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Value::Null => serializer.serialize_none(),
+            Value::Bool(value) => serializer.serialize_bool(*value),
+            Value::Number(number) => match number.as_i64() {
+                Some(whole) => serializer.serialize_i64(whole),
+                None => serializer.serialize_f64(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            Value::String(text) => serializer.serialize_str(text),
+            Value::Array(items) => serializer.collect_seq(items.iter().cloned().map(Plain)),
+            Value::Object(members) => {
+                serializer.collect_map(members.iter().map(|(name, value)| (name, Plain(value.clone()))))
+            }
+        }
+    }
 }
 
 /// The provisioning file of a dashboard's rules; `None` when it has none.
@@ -83,7 +104,7 @@ fn rule<'a>(source: &'a Source, panel: &'a Panel, alert: &'a Alert) -> Rule<'a> 
         exec_err_state: "Error",
         labels: rules::labels(alert),
         annotations,
-        data: [query(alert.expr(panel)), condition(alert)],
+        data: [Plain(query(alert.expr(panel))), Plain(condition(alert))],
     }
 }
 
