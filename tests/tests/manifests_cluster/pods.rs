@@ -62,6 +62,26 @@ fn selectors_take_their_own_pods_by_name_alone() {
     });
 }
 
+/// Kubernetes refuses to change anything else of a StatefulSet.
+const CHANGEABLE: &[&str] = &["replicas", "template", "updateStrategy", "minReadySeconds", "revisionHistoryLimit"];
+
+#[test]
+fn a_stateful_set_can_be_changed_from_overlay_to_overlay_and_mended() {
+    let all = Rendering::all();
+    let sets: Vec<&Value> = all.iter().flat_map(|rendering| rendering.of_kind("StatefulSet")).collect();
+    assert!(sets.len() > 2);
+    for set in sets.iter().map(|set| &set["spec"]) {
+        // In order, one that crashes is never replaced by the one that mends it: the controller waits until it is ready.
+        assert_eq!(set["podManagementPolicy"], "Parallel");
+        let fixed = |set: &Value| {
+            let mut set = set.clone();
+            set.as_object_mut().unwrap().retain(|key, _| !CHANGEABLE.contains(&key.as_str()));
+            set
+        };
+        assert_eq!(fixed(set), fixed(&sets[0]["spec"]));
+    }
+}
+
 #[test]
 fn ports_have_names_that_kubernetes_takes() {
     each_pod(|_, pod, wrong| {
