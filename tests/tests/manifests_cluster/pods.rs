@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use exporter_tests::manifests;
 use exporter_tests::manifests::rendering::{Container, Pod, Rendering, items, strings, text, title};
 use serde_json::{Value, json};
 
@@ -138,8 +139,17 @@ fn probes_ask_ports_that_are_there_and_have_patience() {
 
 #[test]
 fn images_have_a_tag_that_stays() {
+    let outside = manifests::document("monitoring-server/compose.yaml");
+    let outside = text(&outside["services"]["prometheus"], "image").to_owned();
     each_container(|rendering, _, container, wrong| {
         let (name, tag) = container.image();
+        // Not the tag that `make image` gives, and no image is there to be pulled.
+        if container.is_ours() && tag != env!("CARGO_PKG_VERSION") {
+            wrong.push(format!("{name} with the tag {tag:?} of another version"));
+        }
+        if name == "prometheus" && text(container.value, "image") != outside {
+            wrong.push(format!("{name}:{tag}, and {outside} on the monitoring server"));
+        }
         if ["", "latest", "main", "stable"].contains(&tag) {
             wrong.push(format!("{name} with the tag {tag:?}"));
         }
