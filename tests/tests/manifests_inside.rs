@@ -253,6 +253,9 @@ fn annotated_pods_are_scraped_as_they_ask() {
     // The end of its address could be a port, and it declares none.
     let _bare = page("[fd00:1::37]:9304", "bare 1\n");
     cluster.apply(theirs("bare", "fd00:1::37", &[("prometheus.io/port", "9304")], &[]));
+    // A node exporter of somebody else's, or what says so.
+    let _impostor = page("10.1.0.38:9100", "imposed 1\n");
+    cluster.apply(pod("theirs", "impostor", &daemon, "node-1", ip("10.1.0.38")));
     let prometheus = cluster.prometheus("test");
 
     let up = "up{job=~'kubernetes-pods|node-exporter'} == 1";
@@ -260,6 +263,7 @@ fn annotated_pods_are_scraped_as_they_ask() {
         "apache-0",
         "bare",
         "claims",
+        "impostor",
         "logstash-0",
         "node-exporter-1",
         "node-exporter-2",
@@ -297,6 +301,7 @@ fn annotated_pods_are_scraped_as_they_ask() {
     let claim = one(&prometheus, "claim");
     let kept = ["job", "namespace", "pod", "exported_job", "exported_namespace"].map(|name| claim[name].as_str());
     assert_eq!(kept, ["kubernetes-pods", "theirs", "claims", "node-exporter", "kube-system"]);
+    assert_eq!(labels_of("impostor")["job"], "kubernetes-pods");
 
     // What a pod asks for can change, and it ends with the pod.
     let _moved = page("10.1.0.33:9998", "second 1\n");
@@ -311,7 +316,8 @@ fn annotated_pods_are_scraped_as_they_ask() {
     cluster.change("Pod", "theirs", "two-ports", |pod| {
         pod["metadata"]["annotations"]["prometheus.io/scrape"] = "false".into();
     });
-    becomes(&prometheus, up, "pod", &["bare", "claims", "node-exporter-1", "node-exporter-2", "secure", "unready"]);
+    let left = ["bare", "claims", "impostor", "node-exporter-1", "node-exporter-2", "secure", "unready"];
+    becomes(&prometheus, up, "pod", &left);
     assert_eq!(cluster.refused(), BTreeSet::default());
     prometheus.has_no_complaints();
 }
@@ -345,6 +351,10 @@ fn annotated_services_are_scraped_once() {
     let _silent = page("10.1.0.44:8000", "silent 1\n");
     cluster.apply(service("theirs", "silent", &[], &[]));
     cluster.apply(slice(("theirs", "silent"), &[(ip("10.1.0.44"), None)], &[("http", 8000)]));
+    // A second kube-state-metrics, as the chart of many makes it: with it every object would count twice.
+    let _second = page("10.1.0.45:8080", KUBE_STATE_METRICS);
+    cluster.apply(service("theirs", "second", &[("app.kubernetes.io/name", "kube-state-metrics")], &[scrape]));
+    cluster.apply(slice(("theirs", "second"), &[(ip("10.1.0.45"), None)], &[("http", 8080)]));
     let prometheus = cluster.prometheus("test");
 
     let up = "up{job='kubernetes-service-endpoints'} == 1";

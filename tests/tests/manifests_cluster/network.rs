@@ -158,6 +158,42 @@ fn policies_take_pods_and_open_ports_that_are_there() {
     assert!(seen > 4);
 }
 
+/// Where API servers are in the distributions, kubelets, pods in the host's network with ports of their own (Cilium), and
+/// where stores take what is sent to them: none of them a pod that a policy could select.
+const OUTSIDE: &[u16] = &[443, 6443, 8443, 16443, 10250, 9100, 9962, 9009, 8428, 19291];
+
+#[test]
+fn policies_let_out_what_asks_the_cluster() {
+    let mut seen = 0;
+    for rendering in Rendering::all() {
+        for pod in rendering.pods().iter().filter(|pod| pod.spec()["serviceAccountName"].is_string()) {
+            let policies = rendering.of_kind("NetworkPolicy").filter(|policy| {
+                let egress = items(&policy["spec"], "policyTypes").any(|way| way == "Egress");
+                let takes = taken(&rendering, policy, &policy["spec"]["podSelector"]);
+                // What is in the host's network no policy holds back.
+                egress && pod.spec()["hostNetwork"] != true && takes.iter().any(|own| own.title() == pod.title())
+            });
+            let policies: Vec<&Value> = policies.collect();
+            if policies.is_empty() {
+                continue;
+            }
+            let rules = policies.iter().flat_map(|policy| items(&policy["spec"], "egress"));
+            let anywhere: Vec<&Value> =
+                rules.filter(|rule| rule["to"].is_null()).flat_map(|rule| items(rule, "ports")).collect();
+            for port in OUTSIDE {
+                let open = anywhere.iter().any(|own| {
+                    let last = own["endPort"].as_u64().or(own["port"].as_u64());
+                    let first = own["port"].as_u64().unwrap_or_default();
+                    own["protocol"] == "TCP" && (first..=last.unwrap_or(65535)).contains(&u64::from(*port))
+                });
+                assert!(open, "{}: {} cannot reach port {port}", rendering.name, pod.title());
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 4);
+}
+
 #[test]
 fn budgets_and_quotas_mean_what_is_there() {
     for rendering in Rendering::all() {
@@ -167,6 +203,17 @@ fn budgets_and_quotas_mean_what_is_there() {
             let single = |pod: &Pod<'_>| pod.owner["spec"]["replicas"].as_u64().is_some_and(|replicas| replicas < 2);
             assert!(!pods.iter().any(single), "{}: {} forbids to drain a node", rendering.name, title(budget));
         }
+        // Where quotas guard these classes (GKE), a pod that has one without a quota in its namespace is never made.
+        for pod in rendering.pods() {
+            let class = text(pod.spec(), "priorityClassName");
+            let admits = |quota: &Value| {
+                let scopes = items(&quota["spec"]["scopeSelector"], "matchExpressions");
+                let named = scopes.flat_map(|own| items(own, "values")).any(|value| value == class);
+                named && text(&quota["metadata"], "namespace") == pod.namespace()
+            };
+            let admitted = !class.starts_with("system-") || rendering.of_kind("ResourceQuota").any(admits);
+            assert!(admitted, "{}: {}: {class} without a quota", rendering.name, pod.title());
+        }
         for quota in rendering.of_kind("ResourceQuota") {
             let expressions = &quota["spec"]["scopeSelector"];
             let admitted: Vec<&Value> =
@@ -174,6 +221,18 @@ fn budgets_and_quotas_mean_what_is_there() {
             for pod in rendering.pods().iter().filter(|pod| pod.namespace() == text(&quota["metadata"], "namespace")) {
                 assert!(admitted.contains(&&pod.spec()["priorityClassName"]), "{}: {}", rendering.name, pod.title());
             }
+        }
+    }
+}
+
+/// A cluster has one of each name: with the name that everybody gives, somebody else's would be overwritten.
+#[test]
+fn what_is_in_no_namespace_has_a_name_of_ours() {
+    for rendering in Rendering::all() {
+        for object in rendering.objects.iter().filter(|object| CLUSTER_WIDE.contains(&text(object, "kind"))) {
+            let name = text(&object["metadata"], "name");
+            let own = object["kind"] == "Namespace" || name.starts_with("exporters-");
+            assert!(own, "{}: {}", rendering.name, title(object));
         }
     }
 }
@@ -197,7 +256,8 @@ fn kube_state_metrics_may_read_what_it_is_told_to_and_shows_what_is_asked_for() 
         pods.iter().find(|pod| pod.labels().get("app.kubernetes.io/name") == Some(&"kube-state-metrics")).unwrap();
     let container = pod.containers()[0];
     let told: BTreeSet<&str> = container.arg("--resources").unwrap().split(',').collect();
-    let role = rendering.of_kind("ClusterRole").find(|role| role["metadata"]["name"] == "kube-state-metrics").unwrap();
+    let role = "exporters-kube-state-metrics";
+    let role = rendering.of_kind("ClusterRole").find(|own| own["metadata"]["name"] == role).unwrap();
     let may: BTreeSet<&str> =
         items(role, "rules").flat_map(|rule| items(rule, "resources")).filter_map(Value::as_str).collect();
     assert_eq!(told, may);

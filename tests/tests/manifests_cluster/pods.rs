@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use exporter_tests::manifests;
 use exporter_tests::manifests::rendering::{Container, Pod, Rendering, items, strings, text, title};
 use serde_json::{Value, json};
 
@@ -62,6 +63,26 @@ fn selectors_take_their_own_pods_by_name_alone() {
     });
 }
 
+/// Kubernetes refuses to change anything else of a StatefulSet.
+const CHANGEABLE: &[&str] = &["replicas", "template", "updateStrategy", "minReadySeconds", "revisionHistoryLimit"];
+
+#[test]
+fn a_stateful_set_can_be_changed_from_overlay_to_overlay_and_mended() {
+    let all = Rendering::all();
+    let sets: Vec<&Value> = all.iter().flat_map(|rendering| rendering.of_kind("StatefulSet")).collect();
+    assert!(sets.len() > 2);
+    for set in sets.iter().map(|set| &set["spec"]) {
+        // In order, one that crashes is never replaced by the one that mends it: the controller waits until it is ready.
+        assert_eq!(set["podManagementPolicy"], "Parallel");
+        let fixed = |set: &Value| {
+            let mut set = set.clone();
+            set.as_object_mut().unwrap().retain(|key, _| !CHANGEABLE.contains(&key.as_str()));
+            set
+        };
+        assert_eq!(fixed(set), fixed(&sets[0]["spec"]));
+    }
+}
+
 #[test]
 fn ports_have_names_that_kubernetes_takes() {
     each_pod(|_, pod, wrong| {
@@ -118,8 +139,17 @@ fn probes_ask_ports_that_are_there_and_have_patience() {
 
 #[test]
 fn images_have_a_tag_that_stays() {
+    let outside = manifests::document("monitoring-server/compose.yaml");
+    let outside = text(&outside["services"]["prometheus"], "image").to_owned();
     each_container(|rendering, _, container, wrong| {
         let (name, tag) = container.image();
+        // Not the tag that `make image` gives, and no image is there to be pulled.
+        if container.is_ours() && tag != env!("CARGO_PKG_VERSION") {
+            wrong.push(format!("{name} with the tag {tag:?} of another version"));
+        }
+        if name == "prometheus" && text(container.value, "image") != outside {
+            wrong.push(format!("{name}:{tag}, and {outside} on the monitoring server"));
+        }
         if ["", "latest", "main", "stable"].contains(&tag) {
             wrong.push(format!("{name} with the tag {tag:?}"));
         }

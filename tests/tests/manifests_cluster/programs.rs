@@ -27,6 +27,10 @@ const MOUNTS: &[(bool, &str)] = &[
     (false, "/var/lib/containerd/tmpmounts/containerd-mount1"),
     (false, "/var/lib/containers/storage/overlay-containers/1a2b/userdata/shm"),
     (false, "/var/lib/docker/containers/1a2b/mounts/shm"),
+    (false, "/run/k0s/containerd/io.containerd.grpc.v1.cri/sandboxes/1a2b/shm"),
+    (false, "/var/lib/k0s/kubelet/pods/0a1b/volumes/kubernetes.io~projected/kube-api-access-x"),
+    (false, "/var/snap/microk8s/common/run/containerd/io.containerd.grpc.v1.cri/sandboxes/1a2b/shm"),
+    (false, "/var/snap/microk8s/common/var/lib/kubelet/pods/0a1b/volumes/kubernetes.io~projected/kube-api-access-x"),
 ];
 
 /// Interfaces of nodes, and of pods as network plug-ins name them.
