@@ -49,8 +49,9 @@ else
     for name in "$@"; do
         case $name in
         *[!0-9A-Za-z.:-]* | '') fail "'$name' is neither a name nor an address" ;;
-        *:* | *[0-9].*[0-9].*[0-9].*[0-9]) names=$names,IP:$name ;;
-        *) names=$names,DNS:$name ;;
+        *:*) names=$names,IP:$name ;;
+        *[!0-9.]*) names=$names,DNS:$name ;;
+        *) names=$names,IP:$name ;;
         esac
     done
 

@@ -114,7 +114,7 @@ fn modules_probe_what_they_are_for() {
 #[test]
 fn credentials_are_made_once_and_fit() {
     let credentials = Credentials::new();
-    let made = credentials.make(&["prometheus.example.org", "192.0.2.1", "fd00::1"]);
+    let made = credentials.make(&["prometheus.example.org", "k8s1.rack2.dc3.n4", "192.0.2.1", "fd00::1"]);
     assert!(made.status.success(), "{made:?}");
     let files = ["tls.crt", "tls.key", "htpasswd"].map(|name| credentials.cluster(name));
     let files: Vec<_> = files
@@ -125,7 +125,7 @@ fn credentials_are_made_once_and_fit() {
     let first = read();
 
     let [ca, certificate, key] = [&files[3], &files[0], &files[1]].map(|file| file.to_str().unwrap());
-    for name in ["federation", "prometheus.example.org"] {
+    for name in ["federation", "prometheus.example.org", "k8s1.rack2.dc3.n4"] {
         run(&mut credentials.openssl(&["verify", "-CAfile", ca, "-verify_hostname", name, certificate]));
     }
     for address in ["192.0.2.1", "fd00::1"] {

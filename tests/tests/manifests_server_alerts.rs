@@ -171,6 +171,32 @@ fn without_grafana_alertmanager_tells_of_everything() {
 }
 
 #[test]
+fn the_worse_of_two_alerts_keeps_the_other_quiet() {
+    let alertmanager = Alertmanager::start(etc_alertmanager(&NOWHERE, &[]));
+    let (cluster, instance) = ("cluster=east", "instance=10.0.0.1:9100");
+    for (worse, quiet, what) in [
+        ("FilesystemFull", "FilesystemAlmostFull", "mountpoint=/"),
+        ("FilesystemFillingUpFast", "FilesystemFillingUp", "mountpoint=/"),
+        ("InodesGone", "InodesAlmostGone", "mountpoint=/"),
+        ("FileDescriptorsGone", "FileDescriptors", "node=n1"),
+        ("ApacheWorkersExhausted", "ApacheWorkersBusy", "pod=web-0"),
+        ("QueueAlmostFull", "QueueFilling", "pipeline=main"),
+        ("DlqDropping", "DlqAlmostFull", "pipeline=main"),
+        ("CertificateAlmostExpired", "CertificateExpiring", "module=http_2xx"),
+    ] {
+        alertmanager.hear(&[&format!("alertname={worse}"), "severity=critical", cluster, instance, what]);
+        alertmanager.hear(&[&format!("alertname={quiet}"), "severity=warning", cluster, instance, what]);
+        until(worse, || {
+            let found = alertmanager.inhibited();
+            if found.contains(quiet) { Ok(()) } else { Err(format!("{quiet} is told beside {worse}: {found:?}")) }
+        });
+    }
+    // Another queue is another thing.
+    alertmanager.hear(&["alertname=QueueFullSoon", "severity=warning", cluster, instance, "pipeline=audit"]);
+    assert!(!alertmanager.inhibited().contains("QueueFullSoon"));
+}
+
+#[test]
 fn alertmanager_names_alerts_that_there_are() {
     let mut known = BTreeSet::new();
     for file in manifests::files(&format!("{FOLDER}/prometheus/rules"), &["yml"]) {
@@ -180,7 +206,8 @@ fn alertmanager_names_alerts_that_there_are() {
     let config = text("alertmanager/alertmanager.yml");
     let named: Vec<&str> = config
         .lines()
-        .filter_map(|line| line.split_once("alertname=")?.1.trim_start_matches('~').split('"').nth(1))
+        .flat_map(|line| line.split("alertname=").skip(1))
+        .filter_map(|named| named.trim_start_matches('~').split('"').nth(1))
         .flat_map(|names| names.split('|'))
         .filter(|name| *name != ".+")
         .collect();

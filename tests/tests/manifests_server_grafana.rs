@@ -35,6 +35,24 @@ fn rules_belong_to_panels_that_are_there_and_land_beside_their_dashboards() {
 }
 
 #[test]
+fn a_prometheus_that_does_not_answer_is_one_alert_and_no_call_of_the_watchdog() {
+    let provisioning = Provisioning::read();
+    for (_, rule) in provisioning.rules() {
+        let state = match rule["title"].as_str().unwrap() {
+            "PrometheusDown" => "Alerting",
+            "Watchdog" => "OK",
+            _ => "KeepLast",
+        };
+        assert_eq!(rule["execErrState"], state, "{}", rule["title"]);
+    }
+    let down = provisioning.rules().into_iter().find(|(_, rule)| rule["title"] == "PrometheusDown").unwrap().1;
+    assert_eq!((&down["noDataState"], &down["labels"]["severity"]), (&"Alerting".into(), &"critical".into()));
+    // There are no labels then, and no value.
+    let summary = down["annotations"]["summary"].as_str().unwrap();
+    assert!(!summary.contains('$'), "{summary}");
+}
+
+#[test]
 fn the_data_source_is_the_prometheus_of_this_server() {
     let provisioning = Provisioning::read();
     let [source] = provisioning.all("datasources", "datasources")[..] else { panic!("one data source") };

@@ -1,5 +1,6 @@
 //! A real Alertmanager with the configuration of `manifests/`, and amtool.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -94,6 +95,27 @@ impl Alertmanager {
     /// Everything logged so far, with its lines for debugging.
     pub fn log(&self) -> String {
         self.child.log()
+    }
+
+    /// Hands it an alert with these labels.
+    #[track_caller]
+    pub fn hear(&self, labels: &[&str]) {
+        run(self.amtool().args(["alert", "add"]).args(labels));
+    }
+
+    /// The names of alerts that another one keeps quiet.
+    #[track_caller]
+    pub fn inhibited(&self) -> BTreeSet<String> {
+        let listed = run(self.amtool().args(["alert", "query", "--inhibited", "--output=json"])).stdout;
+        let listed: Value = serde_json::from_slice(&listed).expect("amtool writes JSON");
+        let name = |alert: &Value| alert["labels"]["alertname"].as_str().map(str::to_owned);
+        listed.as_array().into_iter().flatten().filter_map(name).collect()
+    }
+
+    fn amtool(&self) -> Command {
+        let mut amtool = Command::new(tool("amtool"));
+        amtool.arg(format!("--alertmanager.url=http://{}", self.address));
+        amtool
     }
 
     /// What it shows of itself and its configuration.

@@ -171,6 +171,9 @@ pub struct Alert {
     /// What it means that there is no series.
     #[serde(default)]
     pub no_data: NoData,
+    /// What Grafana takes it for that Prometheus does not answer.
+    #[serde(default)]
+    pub no_answer: NoAnswer,
     /// One line that names the thing, as a template.
     pub summary: String,
     /// What it means for users, as a template.
@@ -205,6 +208,19 @@ pub enum NoData {
     Ok,
     /// Something that must exist is gone.
     Alerting,
+}
+
+/// What it means that Prometheus does not answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NoAnswer {
+    /// Nothing for this rule: it stays as it is. One rule tells of it, and not all of them.
+    #[default]
+    Keep,
+    /// This is the rule that tells of it.
+    Alerting,
+    /// The alert ends, for one whose end is what people wait for.
+    Ok,
 }
 
 fn yes() -> bool {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::{Alert, GRAFANA_FOLDER, NoData, Panel, Source, rules};
+use super::{Alert, GRAFANA_FOLDER, NoAnswer, NoData, Panel, Source, rules};
 
 /// The data source's identity, as `grafana/provisioning/datasources` gives it.
 pub const DATASOURCE: &str = "prometheus";
@@ -101,7 +101,13 @@ fn rule<'a>(source: &'a Source, panel: &'a Panel, alert: &'a Alert) -> Rule<'a> 
             NoData::Ok => "OK",
             NoData::Alerting => "Alerting",
         },
-        exec_err_state: "Error",
+        // Not `Error`, which makes an alert of its own of each rule, at once and of the rule's severity: a restart of
+        // Prometheus would open a hundred in GitLab.
+        exec_err_state: match alert.no_answer {
+            NoAnswer::Keep => "KeepLast",
+            NoAnswer::Alerting => "Alerting",
+            NoAnswer::Ok => "OK",
+        },
         labels: rules::labels(alert),
         annotations,
         data: [Plain(query(alert.expr(panel))), Plain(condition(alert))],
