@@ -7,6 +7,7 @@
 //!
 //! Prometheus itself is the real one, with our configuration: [`Cluster::prometheus`].
 
+mod api;
 mod authority;
 mod discovery;
 mod gate;
@@ -20,10 +21,10 @@ use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hyper::Request;
 use hyper::body::Incoming;
+use hyper::{Request, Uri};
 use rustix::mount::{MountFlags, mount};
 use serde_json::{Value, json};
 
@@ -36,7 +37,7 @@ pub use gate::Gate;
 pub use objects::{pod, service, slice, template};
 pub use rbac::{Rights, Wants};
 use server::{Handler, Reply, Said, Server};
-use store::{Scope, Since, Store};
+use store::Store;
 
 /// Where the API is found by its Service, and the certificate says so.
 const API: &str = "10.96.0.1:443";
@@ -77,6 +78,8 @@ struct Shared {
 struct Seen {
     allowed: BTreeSet<String>,
     refused: BTreeSet<String>,
+    /// Paths and queries about resources, in their order.
+    asked: Vec<String>,
 }
 
 impl Cluster {
@@ -105,12 +108,12 @@ impl Cluster {
         cluster
     }
 
-    /// Adds a node with its kubelet.
+    /// Adds a node with its kubelet, whose certificate nobody but itself has signed, as it is in most clusters.
     #[track_caller]
     pub fn add_node(&mut self, name: &str, ip: &str) {
         let at: IpAddr = ip.parse().expect("an address");
         add_address(at);
-        let tls = self.shared.authority.server(&[ip]);
+        let tls = Authority::new(name).server(&[name]);
         self.serve(SocketAddr::new(at, KUBELET_PORT), Some(tls), |shared, request| shared.kubelet(request));
         self.apply(objects::node(name, at));
     }
@@ -142,14 +145,34 @@ impl Cluster {
         self.serve(address, Some(tls), move |_, _| metrics(page));
     }
 
+    /// Ends all watches, as an API server does after some minutes: not without a last bookmark for who wants them.
+    pub fn end_watches(&self) {
+        self.shared.store.end_watches(true);
+    }
+
+    /// Ends all watches without a word, as an API server does that goes down.
+    pub fn cut_watches(&self) {
+        self.shared.store.end_watches(false);
+    }
+
+    /// Forgets what changed so far, as an API server does after some minutes: who watches from before has to list anew.
+    pub fn forget(&self) {
+        self.shared.store.forget();
+    }
+
+    /// Paths and queries that were allowed and about resources, in their order.
+    pub fn asked(&self) -> Vec<String> {
+        self.shared.seen().asked.clone()
+    }
+
     /// What was allowed so far: verb and resource or path.
     pub fn allowed(&self) -> BTreeSet<String> {
-        self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).allowed.clone()
+        self.shared.seen().allowed.clone()
     }
 
     /// What was refused so far.
     pub fn refused(&self) -> BTreeSet<String> {
-        self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).refused.clone()
+        self.shared.seen().refused.clone()
     }
 
     /// Starts Prometheus as the StatefulSet does, with the configuration of the manifests, in the cluster `cluster`.
@@ -174,7 +197,6 @@ impl Cluster {
     /// Starts the first container of a StatefulSet of Prometheus; `files` are what it has in /etc/prometheus.
     #[track_caller]
     pub fn start_prometheus(&self, stateful_set: &Value, files: Fixture, cluster: &str) -> Prometheus {
-        let (host, port) = API.split_once(':').expect("an address");
         let mut command = Command::new(tool("prometheus"));
         command
             .args(prometheus_args(stateful_set).iter().map(|arg| match arg.split_once('=') {
@@ -182,10 +204,18 @@ impl Cluster {
                 Some((flag @ ("--storage.tsdb.path" | "--storage.agent.path"), _)) => files.flag(flag, "data"),
                 _ => arg.clone(),
             }))
-            .env("CLUSTER", cluster)
-            .env("KUBERNETES_SERVICE_HOST", host)
-            .env("KUBERNETES_SERVICE_PORT", port);
-        Prometheus::started_by(&mut command, files, Vec::new())
+            .env("CLUSTER", cluster);
+        Prometheus::started_by(in_pod(&mut command), files, Vec::new())
+    }
+
+    /// kubectl in the place of Prometheus: how to reach the API and who it is, it finds in the same way. `home` is for
+    /// what it keeps.
+    #[track_caller]
+    pub fn kubectl(&self, home: &Fixture) -> Command {
+        let mut command = Command::new(tool("kubectl"));
+        command.env_clear().env("HOME", home.root());
+        in_pod(&mut command);
+        command
     }
 
     /// What a Prometheus without Kubernetes is told of a role: the labels of each target before relabelling.
@@ -207,56 +237,38 @@ impl Cluster {
 }
 
 impl Shared {
-    fn api(&self, request: &Request<Incoming>) -> Reply {
-        if !has_token(request) {
-            return status(401, "Unauthorized");
-        }
-        let path = request.uri().path();
-        let query = |name: &str| parameter(request, name);
-        if let Some((group, scope)) = scope(path) {
-            let verb = if query("watch").is_some_and(|said| said == "true" || said == "1") { "watch" } else { "list" };
-            if !self.may(Wants::Resource(verb, group, &scope.resource)) {
-                return status(403, "Forbidden");
-            }
-            if verb == "watch" {
-                let since = match query("sendInitialEvents") {
-                    Some("true") => Since::Ever,
-                    _ => Since::Version(query("resourceVersion").and_then(|at| at.parse().ok()).unwrap_or_default()),
-                };
-                let watch = self.store.watch(scope, since);
-                return watch.map_or_else(
-                    || status(404, "NotFound"),
-                    |watch| Reply(200, "application/json", Said::Pieces(watch)),
-                );
-            }
-            return self.store.list(&scope).map_or_else(|| status(404, "NotFound"), |list| json(&list));
-        }
-        if !self.may(Wants::Path("get", path)) {
-            return status(403, "Forbidden");
-        }
-        match path {
-            "/metrics" => metrics(page("apiserver")),
-            "/version" => json(&json!({"major": "1", "minor": "37", "gitVersion": "v1.37.0"})),
-            _ => status(404, "NotFound"),
-        }
-    }
-
     fn kubelet(&self, request: &Request<Incoming>) -> Reply {
         if !has_token(request) {
-            return status(401, "Unauthorized");
+            return refusal(401);
         }
         let path = request.uri().path();
         // What a kubelet asks the API server about the path.
         let resource = if path.starts_with("/metrics") { "nodes/metrics" } else { "nodes/proxy" };
         if !self.may(Wants::Resource("get", "", resource)) {
-            return status(403, "Forbidden");
+            return refusal(403);
         }
-        if PAGES.iter().any(|(known, _)| *known == path) { metrics(page(path)) } else { status(404, "NotFound") }
+        if PAGES.iter().any(|(known, _)| *known == path) { metrics(page(path)) } else { refusal(404) }
     }
 
     fn discovery(&self, request: &Request<Incoming>) -> Reply {
-        let role = parameter(request, "role").unwrap_or_default();
-        json(&discovery::groups(&self.store, role, parameter(request, "namespace")))
+        let query = request.uri().query().unwrap_or_default();
+        let parameter = |name: &str| {
+            query
+                .split('&')
+                .filter_map(|pair| pair.split_once('='))
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| value)
+        };
+        json(&discovery::groups(&self.store, parameter("role").unwrap_or_default(), parameter("namespace")))
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        // A poisoned lock means that a test already failed.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, asked: &Uri) {
+        self.seen().asked.push(asked.to_string());
     }
 
     fn may(&self, wants: Wants<'_>) -> bool {
@@ -264,7 +276,7 @@ impl Shared {
         let said = match wants {
             Wants::Resource(verb, _, what) | Wants::Path(verb, what) => format!("{verb} {what}"),
         };
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen();
         if allowed {
             seen.allowed.insert(said)
         } else {
@@ -272,6 +284,12 @@ impl Shared {
         };
         allowed
     }
+}
+
+/// What a kubelet puts into the environment of each container.
+fn in_pod(command: &mut Command) -> &mut Command {
+    let (host, port) = API.split_once(':').expect("an address");
+    command.env("KUBERNETES_SERVICE_HOST", host).env("KUBERNETES_SERVICE_PORT", port)
 }
 
 /// Whether the installed Prometheus was built with discovery in Kubernetes; Debian's was not.
@@ -354,27 +372,6 @@ fn has_token(request: &Request<Incoming>) -> bool {
     request.headers().get("authorization").is_some_and(|said| said.as_bytes() == format!("Bearer {TOKEN}").as_bytes())
 }
 
-/// API group and scope of a path to a kind of resource.
-fn scope(path: &str) -> Option<(&str, Scope)> {
-    let (group, rest) = match path.strip_prefix("/api/v1/") {
-        Some(rest) => ("", rest),
-        None => {
-            let (group, rest) = path.strip_prefix("/apis/")?.split_once('/')?;
-            (group, rest.split_once('/')?.1)
-        }
-    };
-    let (namespace, resource) = match rest.strip_prefix("namespaces/").and_then(|rest| rest.split_once('/')) {
-        Some((namespace, resource)) => (Some(namespace.to_owned()), resource),
-        None => (None, rest),
-    };
-    Some((group, Scope { resource: resource.to_owned(), namespace }))
-}
-
-fn parameter<'a>(request: &'a Request<Incoming>, name: &str) -> Option<&'a str> {
-    let pairs = request.uri().query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-    pairs.filter(|(known, _)| *known == name).map(|(_, value)| value).next_back()
-}
-
 fn metrics(page: &'static str) -> Reply {
     Reply(200, "text/plain; version=0.0.4", Said::text(page))
 }
@@ -383,7 +380,6 @@ fn json(value: &Value) -> Reply {
     Reply(200, "application/json", Said::text(value.to_string()))
 }
 
-fn status(code: u16, reason: &str) -> Reply {
-    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code});
-    Reply(code, "application/json", Said::text(status.to_string()))
+fn refusal(code: u16) -> Reply {
+    Reply(code, "text/plain", Said::text(""))
 }

@@ -162,36 +162,146 @@ fn policies_take_pods_and_open_ports_that_are_there() {
 /// where stores take what is sent to them: none of them a pod that a policy could select.
 const OUTSIDE: &[u16] = &[443, 6443, 8443, 16443, 10250, 9100, 9962, 9009, 8428, 19291];
 
+/// Rules of a direction in the policies that hold for a pod; nothing where none does, and all is allowed.
+fn rules<'a>(rendering: &'a Rendering, pod: &Pod<'_>, direction: &str) -> Option<Vec<&'a Value>> {
+    let holds = |policy: &&Value| {
+        let spec = &policy["spec"];
+        text(&policy["metadata"], "namespace") == pod.namespace()
+            && selects(&spec["podSelector"], &pod.labels())
+            && items(spec, "policyTypes").any(|kind| kind == direction)
+    };
+    let policies: Vec<&Value> = rendering.of_kind("NetworkPolicy").filter(holds).collect();
+    let key = direction.to_lowercase();
+    (!policies.is_empty()).then(|| policies.iter().flat_map(|policy| items(&policy["spec"], &key)).collect())
+}
+
+/// Whether a rule is about a port, by its number or, among the pod's own, by its name.
+fn is_about(rule: &Value, pod: Option<&Pod<'_>>, protocol: &str, number: u64) -> bool {
+    let named = |name: &Value| {
+        let containers = pod.into_iter().flat_map(Pod::containers);
+        let mut ports = containers.flat_map(|container| items(container.value, "ports").collect::<Vec<_>>());
+        ports.any(|port| port["name"] == *name && port["containerPort"] == number)
+    };
+    let is = |port: &Value| {
+        let from = port["port"].as_u64();
+        let within = from.is_some_and(|from| (from..=port["endPort"].as_u64().unwrap_or(from)).contains(&number));
+        port["protocol"].as_str().unwrap_or("TCP") == protocol
+            && (port["port"].is_null() || within || named(&port["port"]))
+    };
+    rule["ports"].is_null() || items(rule, "ports").any(is)
+}
+
 #[test]
-fn policies_let_out_what_asks_the_cluster() {
+fn policies_let_in_whom_services_and_annotations_call() {
     let mut seen = 0;
     for rendering in Rendering::all() {
-        for pod in rendering.pods().iter().filter(|pod| pod.spec()["serviceAccountName"].is_string()) {
-            let policies = rendering.of_kind("NetworkPolicy").filter(|policy| {
-                let egress = items(&policy["spec"], "policyTypes").any(|way| way == "Egress");
-                let takes = taken(&rendering, policy, &policy["spec"]["podSelector"]);
-                // What is in the host's network no policy holds back.
-                egress && pod.spec()["hostNetwork"] != true && takes.iter().any(|own| own.title() == pod.title())
+        for service in rendering.of_kind("Service") {
+            for pod in taken(&rendering, service, &json!({ "matchLabels": service["spec"]["selector"] })) {
+                let Some(rules) = rules(&rendering, &pod, "Ingress") else { continue };
+                for port in items(&service["spec"], "ports") {
+                    let target = if port["targetPort"].is_null() { &port["port"] } else { &port["targetPort"] };
+                    let containers = pod.containers();
+                    let mut ports = containers.iter().flat_map(|container| items(container.value, "ports"));
+                    let own = ports.find(|own| own["name"] == *target || own["containerPort"] == *target);
+                    let number = own.and_then(|own| own["containerPort"].as_u64()).expect("a Service leads to a port");
+                    let open = rules.iter().any(|rule| is_about(rule, Some(&pod), "TCP", number));
+                    assert!(open, "{}: {}: {port} is closed", rendering.name, title(service));
+                    seen += 1;
+                }
+            }
+        }
+        for pod in rendering.pods().iter().filter(|pod| pod.is_annotated()) {
+            let Some(rules) = rules(&rendering, pod, "Ingress") else { continue };
+            let number: u64 = pod.annotations()["prometheus.io/port"].parse().expect("a port is a number");
+            let wanted = json!({
+                "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": "monitoring" } },
+                "podSelector": { "matchLabels": { "app.kubernetes.io/name": "prometheus" } },
             });
-            let policies: Vec<&Value> = policies.collect();
-            if policies.is_empty() {
+            let open = |rule: &&&Value| is_about(rule, Some(pod), "TCP", number);
+            let open = rules.iter().filter(open).any(|rule| items(rule, "from").any(|from| *from == wanted));
+            assert!(open, "{}: {}: {number} is closed to Prometheus", rendering.name, pod.title());
+            seen += 1;
+        }
+    }
+    assert!(seen > 10, "{seen} ports only");
+}
+
+#[test]
+fn policies_let_out_who_has_to_ask() {
+    let mut seen = 0;
+    for rendering in Rendering::all() {
+        let bound: Vec<&str> = rendering
+            .of_kind("ClusterRoleBinding")
+            .flat_map(|binding| items(binding, "subjects"))
+            .map(|subject| text(subject, "name"))
+            .collect();
+        for pod in rendering.pods() {
+            let Some(rules) = rules(&rendering, &pod, "Egress") else { continue };
+            let anywhere = |protocol: &str, port: u64| {
+                rules.iter().any(|rule| rule["to"].is_null() && is_about(rule, None, protocol, port))
+            };
+            if !bound.contains(&text(pod.spec(), "serviceAccountName")) {
                 continue;
             }
-            let rules = policies.iter().flat_map(|policy| items(&policy["spec"], "egress"));
-            let anywhere: Vec<&Value> =
-                rules.filter(|rule| rule["to"].is_null()).flat_map(|rule| items(rule, "ports")).collect();
             for port in OUTSIDE {
-                let open = anywhere.iter().any(|own| {
-                    let last = own["endPort"].as_u64().or(own["port"].as_u64());
-                    let first = own["port"].as_u64().unwrap_or_default();
-                    own["protocol"] == "TCP" && (first..=last.unwrap_or(65535)).contains(&u64::from(*port))
-                });
-                assert!(open, "{}: {} cannot reach port {port}", rendering.name, pod.title());
+                assert!(anywhere("TCP", *port), "{}: {} cannot reach port {port}", rendering.name, pod.title());
             }
+            assert!(anywhere("UDP", 53), "{}: {} cannot ask for names", rendering.name, pod.title());
             seen += 1;
         }
     }
     assert!(seen > 4);
+}
+
+#[test]
+fn the_gate_is_where_the_monitoring_server_looks_for_it() {
+    let rendering = Rendering::of("overlays/cluster");
+    let mut ports = rendering.of_kind("Service").flat_map(|service| items(&service["spec"], "ports"));
+    let port = ports.find_map(|port| port["nodePort"].as_u64()).expect("a port of the nodes");
+    let targets = manifests::document("monitoring-server/targets.yml");
+    let entries = targets.as_array().expect("a list of entries").iter();
+    let gates = entries.filter(|entry| entry["labels"]["__job"] == "federate");
+    let gates: Vec<&str> = gates.flat_map(|entry| items(entry, "targets")).filter_map(Value::as_str).collect();
+    assert!(!gates.is_empty() && gates.iter().all(|gate| gate.ends_with(&format!(":{port}"))), "{port}: {gates:?}");
+}
+
+#[test]
+fn monitors_make_the_labels_that_dashboards_go_by() {
+    let rendering = Rendering::of("overlays/operator-everything");
+    let one = |kind: &str, name: &str| {
+        let mut found = rendering.of_kind(kind).filter(|object| object["metadata"]["name"] == name);
+        found.next().unwrap_or_else(|| panic!("no {kind} {name}"))["spec"].clone()
+    };
+    let makes = |endpoint: &Value, target: &str, wanted: &Value| {
+        let made = items(endpoint, "relabelings").find(|rule| rule["targetLabel"] == target);
+        assert_eq!(
+            made.map(|rule| if rule["replacement"].is_null() {
+                &rule["sourceLabels"][0]
+            } else {
+                &rule["replacement"]
+            }),
+            Some(wanted),
+            "{endpoint}"
+        );
+    };
+    let node = json!("__meta_kubernetes_pod_node_name");
+    let app = json!("__meta_kubernetes_pod_label_app_kubernetes_io_name");
+    let nodes = one("PodMonitor", "node-exporter");
+    assert_eq!(nodes["jobLabel"], "app.kubernetes.io/name");
+    let sidecars = one("PodMonitor", "exporter-sidecars");
+    makes(&sidecars["podMetricsEndpoints"][0], "job", &json!("kubernetes-pods"));
+    for endpoint in [&nodes["podMetricsEndpoints"][0], &sidecars["podMetricsEndpoints"][0]] {
+        makes(endpoint, "node", &node);
+        makes(endpoint, "app", &app);
+    }
+    // What it describes is not where it runs.
+    let states = one("ServiceMonitor", "kube-state-metrics");
+    assert_eq!(states["jobLabel"], "app.kubernetes.io/name");
+    let endpoint = &states["endpoints"][0];
+    assert_eq!(endpoint["honorLabels"], true);
+    let dropped = items(endpoint, "relabelings").find(|rule| rule["action"] == "labeldrop");
+    assert_eq!(dropped.map(|rule| &rule["regex"]), Some(&json!("container|endpoint|namespace|pod|service")));
+    assert_eq!(one("Probe", "websites")["jobName"], "blackbox-http");
 }
 
 #[test]
@@ -218,9 +328,15 @@ fn budgets_and_quotas_mean_what_is_there() {
             let expressions = &quota["spec"]["scopeSelector"];
             let admitted: Vec<&Value> =
                 items(expressions, "matchExpressions").flat_map(|own| items(own, "values")).collect();
-            for pod in rendering.pods().iter().filter(|pod| pod.namespace() == text(&quota["metadata"], "namespace")) {
-                assert!(admitted.contains(&&pod.spec()["priorityClassName"]), "{}: {}", rendering.name, pod.title());
-            }
+            let inside = |pod: &&Pod<'_>| pod.namespace() == text(&quota["metadata"], "namespace");
+            let pods = rendering.pods();
+            let mut classes = pods.iter().filter(inside).map(|pod| &pod.spec()["priorityClassName"]);
+            assert!(
+                classes.any(|class| admitted.contains(&class)),
+                "{}: {} is for nobody",
+                rendering.name,
+                title(quota)
+            );
         }
     }
 }

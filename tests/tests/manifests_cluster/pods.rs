@@ -171,6 +171,8 @@ fn containers_may_do_as_little_as_can_be() {
             ("allowPrivilegeEscalation", own["allowPrivilegeEscalation"] == false),
             ("readOnlyRootFilesystem", own["readOnlyRootFilesystem"] == true),
             ("capabilities", own["capabilities"] == json!({ "drop": ["ALL"] })),
+            // Where there is one, it is this: Kubernetes takes any word, and only the runtime falls over it.
+            ("a capability", [json!(["DAC_READ_SEARCH"]), Value::Null].contains(&own["capabilities"]["add"])),
             ("privileged", own.get("privileged").is_none()),
         ];
         for (what, holds) in holds {
@@ -212,6 +214,13 @@ fn the_host_is_mounted_to_be_read() {
             if data && mount["readOnly"] != true {
                 wrong.push(format!("{} can be written to", mount["mountPath"]));
             }
+            let host = &volume["hostPath"];
+            if host.is_object()
+                && !["/", "/proc", "/sys"].contains(&text(host, "path"))
+                && host["type"] != "DirectoryOrCreate"
+            {
+                wrong.push(format!("{host}: a node without it has no pod"));
+            }
             if volume["hostPath"]["path"] == "/" && mount["mountPropagation"] != "HostToContainer" {
                 wrong.push("what is mounted later is not seen".into());
             }
@@ -249,6 +258,40 @@ fn node_exporter_looks_where_the_host_is() {
         }
     });
     assert!(seen > 1, "node-exporter is in more than one rendering");
+}
+
+#[test]
+fn a_node_exporter_is_on_every_node_and_in_its_network() {
+    let mut seen = 0;
+    for rendering in Rendering::all() {
+        for daemon_set in rendering.of_kind("DaemonSet") {
+            let spec = &daemon_set["spec"]["template"]["spec"];
+            assert_eq!(spec["nodeSelector"], json!({ "kubernetes.io/os": "linux" }), "{}", rendering.name);
+            assert_eq!(spec["tolerations"], json!([{ "operator": "Exists" }]), "{}: any taint", rendering.name);
+            // Anywhere else its address is not there to be listened on, and the interfaces are the pod's.
+            assert_eq!(spec["hostNetwork"], true, "{}", rendering.name);
+            // The port is the node's: the new pod cannot start before the old one has ended.
+            let update = &daemon_set["spec"]["updateStrategy"]["rollingUpdate"];
+            let unavailable =
+                update["maxUnavailable"].as_str().map_or(update["maxUnavailable"].to_string(), str::to_owned);
+            let goes = unavailable.trim_end_matches('%').parse::<u32>().is_ok_and(|goes| goes > 0);
+            assert!(goes && update["maxSurge"].is_null(), "{}: {update}", rendering.name);
+            seen += 1;
+        }
+    }
+    assert!(seen > 3);
+}
+
+#[test]
+fn what_would_count_everything_twice_is_there_once() {
+    for rendering in Rendering::all() {
+        for pod in rendering.pods() {
+            let name = pod.labels().get("app.kubernetes.io/name").copied();
+            if ["prometheus", "kube-state-metrics"].map(Some).contains(&name) {
+                assert_eq!(pod.owner["spec"]["replicas"], 1, "{}: {}", rendering.name, pod.title());
+            }
+        }
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 
 use exporter_tests::fixture::Fixture;
+use exporter_tests::manifests;
 use exporter_tests::manifests::rendering::{Container, Rendering, items, text};
 use exporter_tests::page::{Page, metric};
 use exporter_tests::running::{Running, run_to_end};
@@ -225,4 +226,66 @@ fn sidecars_run_as_their_examples_tell_them() {
         exporter.scrape().has(metric(up).value(0.0));
         assert!(exporter.terminate().0.success());
     }
+}
+
+/// The value of a line `key: value` or `key value`, whichever it is.
+fn setting<'a>(text: &'a str, key: &str) -> Vec<&'a str> {
+    let values = text.lines().filter_map(|line| line.trim().strip_prefix(key)?.strip_prefix([':', ' ']));
+    values.map(|value| value.trim()).collect()
+}
+
+#[test]
+fn sidecars_ask_where_their_applications_listen_and_nobody_else_can() {
+    let example = |example: &str, program: &str, flag: &str| {
+        let rendering = Rendering::of(&format!("examples/{example}"));
+        let value = container(&rendering, program);
+        Container { value: &value, init: true }.arg(flag).expect("it is told where").to_owned()
+    };
+    let httpd = manifests::text("examples/apache/app/httpd.conf");
+    let own: Vec<&str> = setting(&httpd, "Listen").into_iter().filter(|at| at.starts_with("127.0.0.1:")).collect();
+    assert_eq!(own.len(), 1, "one address for the exporter alone");
+    assert_eq!(setting(&httpd, "<VirtualHost"), [format!("{}>", own[0])]);
+    assert_eq!(setting(&httpd, "<Location"), ["\"/server-status\">"]);
+    let asked = example("apache", "apache-exporter", "--scrape_uri");
+    assert_eq!(asked, format!("http://{}/server-status?auto", own[0]));
+
+    let logstash = manifests::text("examples/logstash/app/logstash.yml");
+    let [host] = setting(&logstash, "api.http.host")[..] else { panic!("{logstash}") };
+    let [port] = setting(&logstash, "api.http.port")[..] else { panic!("{logstash}") };
+    assert_eq!(host, "127.0.0.1");
+    assert_eq!(example("logstash", "logstash-exporter", "--logstash.url"), format!("http://{host}:{port}"));
+    let app = container(&Rendering::of("examples/logstash"), "logstash");
+    assert!(app["livenessProbe"].to_string().contains(&format!("http://{host}:{port}/")), "{app}");
+    let beats = items(&app, "ports").find(|port| port["name"] == "beats").expect("a port for senders");
+    let pipeline = manifests::text("examples/logstash/app/pipeline.conf");
+    assert!(pipeline.contains(&format!("port => {} ", beats["containerPort"])), "{pipeline}");
+}
+
+#[test]
+fn programs_of_others_listen_on_the_ports_that_are_named() {
+    let rendering = Rendering::of("overlays/cluster");
+    let states = container(&rendering, "kube-state-metrics");
+    for (flag, name) in [("--port", "metrics"), ("--telemetry-port", "telemetry")] {
+        let port = items(&states, "ports").find(|port| port["name"] == name).expect("it is named");
+        let told = Container { value: &states, init: false }.arg(flag);
+        assert_eq!(told, Some(port["containerPort"].to_string().as_str()), "{flag}");
+    }
+    for overlay in ["overlays/cluster", "overlays/agent"] {
+        let prometheus = container(&Rendering::of(overlay), "prometheus");
+        let at = Container { value: &prometheus, init: false }.arg("--web.listen-address").expect("it is told where");
+        assert_eq!(at, "127.0.0.1:9090", "the way in is the gate");
+        for kind in ["startupProbe", "livenessProbe", "readinessProbe"] {
+            let command = items(&prometheus[kind]["exec"], "command").filter_map(Value::as_str);
+            assert!(command.into_iter().any(|word| word == format!("--url=http://{at}")), "{overlay}: {kind}");
+        }
+    }
+    let gate = container(&rendering, "gate");
+    let conf = manifests::text("base/prometheus/nginx.conf");
+    let page = text(&gate["readinessProbe"]["httpGet"], "path");
+    assert!(conf.contains(&format!("location = {page} {{")), "no page {page}");
+    let port = &gate["ports"][0]["containerPort"];
+    assert!(
+        conf.contains(&format!("listen {port} ssl;")) && conf.contains(&format!("listen [::]:{port} ssl;")),
+        "{port}"
+    );
 }

@@ -9,14 +9,15 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use super::rbac::items;
-use super::store::{Scope, Store};
+use super::store::{Kind, Scope, Store};
 
 type Labels = BTreeMap<String, String>;
 
 /// The targets of a role in one namespace or in all, each a group of its own.
 pub(super) fn targets(store: &Store, role: &str, namespace: Option<&str>) -> Vec<Labels> {
     let all = |resource: &str| {
-        store.all(&Scope { resource: resource.to_owned(), namespace: namespace.map(ToOwned::to_owned) })
+        let kind = Kind::ALL.iter().find(|kind| kind.resource == resource).expect("it is kept");
+        store.all(&Scope { kind, namespace: namespace.map(ToOwned::to_owned), name: None })
     };
     match role {
         "node" => all("nodes").iter().map(node).collect(),

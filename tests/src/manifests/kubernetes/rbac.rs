@@ -5,6 +5,9 @@ use serde_json::Value;
 /// What everybody with a token may ask, in any cluster (`system:public-info-viewer`, `system:discovery`).
 const PUBLIC: &[&str] = &["/api", "/apis", "/healthz", "/livez", "/readyz", "/version"];
 
+/// The same, with all below: what the server's resources are called.
+const DOCUMENTS: &[&str] = &["/api/", "/apis/"];
+
 /// What somebody wants to do.
 #[derive(Clone, Copy, Debug)]
 pub enum Wants<'a> {
@@ -52,6 +55,7 @@ impl Rights {
                 has(rule, "verbs", verb) && has(rule, "apiGroups", group) && has(rule, "resources", resource)
             }),
             Wants::Path("get", path) if PUBLIC.contains(&path) => true,
+            Wants::Path("get", path) if DOCUMENTS.iter().any(|above| path.starts_with(above)) => true,
             Wants::Path(verb, path) => {
                 self.rules.iter().any(|rule| has(rule, "verbs", verb) && has(rule, "nonResourceURLs", path))
             }
@@ -109,6 +113,7 @@ subjects: [{kind: ServiceAccount, namespace: ours, name: reader}]
         check(Wants::Path("get", "/metrics"), true);
         check(Wants::Path("get", "/metrics/slis"), false);
         check(Wants::Path("get", "/version"), true);
+        check(Wants::Path("get", "/api/v1"), true);
         check(Wants::Path("post", "/version"), false);
     }
 

@@ -1,4 +1,4 @@
-//! The objects of the cluster, and what became of them in which order.
+//! The objects of the cluster, what became of them in which order, and who is told of it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,54 +7,113 @@ use hyper::body::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-/// The kinds that are kept: their name, their API group and version, and what the path calls them.
-const KINDS: &[(&str, &str, &str)] = &[
-    ("Node", "v1", "nodes"),
-    ("Pod", "v1", "pods"),
-    ("Service", "v1", "services"),
-    ("EndpointSlice", "discovery.k8s.io/v1", "endpointslices"),
-];
+/// A kind of objects that is kept.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Kind {
+    pub(super) name: &'static str,
+    pub(super) group: &'static str,
+    /// With the group, as objects say it.
+    pub(super) version: &'static str,
+    /// What paths call it.
+    pub(super) resource: &'static str,
+    pub(super) namespaced: bool,
+}
+
+impl Kind {
+    pub(super) const ALL: &'static [Self] = &[
+        Self::core("Node", "nodes", false),
+        Self::core("Pod", "pods", true),
+        Self::core("Service", "services", true),
+        Self {
+            name: "EndpointSlice",
+            group: "discovery.k8s.io",
+            version: "discovery.k8s.io/v1",
+            resource: "endpointslices",
+            namespaced: true,
+        },
+    ];
+
+    const fn core(name: &'static str, resource: &'static str, namespaced: bool) -> Self {
+        Self { name, group: "", version: "v1", resource, namespaced }
+    }
+
+    /// The one that a path means.
+    pub(super) fn of(group: &str, resource: &str) -> Option<&'static Self> {
+        Self::ALL.iter().find(|kind| kind.group == group && kind.resource == resource)
+    }
+
+    #[track_caller]
+    fn named(name: &str) -> &'static Self {
+        Self::ALL.iter().find(|kind| kind.name == name).unwrap_or_else(|| panic!("no objects of kind {name:?} here"))
+    }
+}
 
 /// All objects; a handle to share.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Store(Arc<Mutex<Objects>>);
 
+/// Kind, namespace and name.
+type Key = (&'static Kind, String, String);
+
 #[derive(Debug, Default)]
 struct Objects {
     version: u64,
-    /// By what the path calls their kind, namespace and name.
-    now: BTreeMap<(&'static str, String, String), Value>,
+    now: BTreeMap<Key, Value>,
     changes: Vec<Change>,
-    watches: Vec<(Scope, mpsc::UnboundedSender<Bytes>)>,
+    /// Changes up to this version are not known any more.
+    forgotten: u64,
+    watches: Vec<Watch>,
 }
 
 #[derive(Debug)]
 struct Change {
     version: u64,
-    resource: &'static str,
-    namespace: String,
+    key: Key,
     line: Bytes,
 }
 
-/// Which objects: all of a kind, in one namespace or in all.
+#[derive(Debug)]
+struct Watch {
+    scope: Scope,
+    bookmarks: bool,
+    told: mpsc::UnboundedSender<Bytes>,
+}
+
+/// Which objects: all of a kind, or those in one namespace, or of one name.
 #[derive(Clone, Debug)]
 pub(super) struct Scope {
-    pub(super) resource: String,
+    pub(super) kind: &'static Kind,
     pub(super) namespace: Option<String>,
+    pub(super) name: Option<String>,
 }
+
+/// Which part of a list: so many, and after the page that said so.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Page<'a> {
+    pub(super) limit: Option<usize>,
+    pub(super) next: Option<&'a str>,
+}
+
+/// What was asked for is not known any more; the client has to begin anew.
+#[derive(Debug)]
+pub(super) struct Expired;
 
 /// Where a watch begins.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Since {
     /// After a list of this version.
     Version(u64),
-    /// With all there is, as newer clients want it in place of a list.
+    /// With all there is.
     Ever,
+    /// As newer clients want it in place of a list: with a word where that ends.
+    EverAndSaySo,
 }
 
 impl Scope {
-    fn holds(&self, resource: &str, namespace: &str) -> bool {
-        self.resource == resource && self.namespace.as_deref().is_none_or(|only| only == namespace)
+    fn holds(&self, (kind, namespace, name): &Key) -> bool {
+        self.kind == *kind
+            && self.namespace.as_deref().is_none_or(|only| only == namespace)
+            && self.name.as_deref().is_none_or(|only| only == name)
     }
 }
 
@@ -74,8 +133,7 @@ impl Store {
     #[track_caller]
     pub(super) fn delete(&self, kind: &str, namespace: &str, name: &str) {
         let mut objects = self.lock();
-        let resource = kind_of(kind).2;
-        let key = (resource, namespace.to_owned(), name.to_owned());
+        let key = (Kind::named(kind), namespace.to_owned(), name.to_owned());
         let gone = objects.now.remove(&key);
         let mut gone = gone.unwrap_or_else(|| panic!("there is no {kind} {namespace}/{name}"));
         objects.version += 1;
@@ -86,7 +144,7 @@ impl Store {
     /// One object.
     #[track_caller]
     pub(super) fn get(&self, kind: &str, namespace: &str, name: &str) -> Value {
-        let key = (kind_of(kind).2, namespace.to_owned(), name.to_owned());
+        let key = (Kind::named(kind), namespace.to_owned(), name.to_owned());
         self.lock().now.get(&key).cloned().unwrap_or_else(|| panic!("there is no {kind} {namespace}/{name}"))
     }
 
@@ -95,46 +153,74 @@ impl Store {
         self.lock().all(scope)
     }
 
-    /// All objects of a scope as the API lists them; nothing for a kind that is not kept.
-    pub(super) fn list(&self, scope: &Scope) -> Option<Value> {
-        let (kind, version, _) = KINDS.iter().find(|(_, _, resource)| *resource == scope.resource)?;
+    /// Objects of a scope as the API lists them. A page that follows another is of the same version, or there is none.
+    pub(super) fn list(&self, scope: &Scope, page: Page<'_>) -> Result<Value, Expired> {
         let objects = self.lock();
-        let at = objects.version.to_string();
-        Some(json!({
-            "kind": format!("{kind}List"), "apiVersion": version, "metadata": {"resourceVersion": at},
-            "items": objects.all(scope),
-        }))
+        let version = objects.version;
+        let from: usize = match page.next.map(|next| next.split_once('-')) {
+            None => 0,
+            Some(Some((at, from))) if at == version.to_string() => from.parse().map_err(|_| Expired)?,
+            Some(_) => return Err(Expired),
+        };
+        let all = objects.all(scope);
+        let until = page.limit.map_or(all.len(), |limit| all.len().min(from + limit));
+        let mut meta = json!({"resourceVersion": version.to_string()});
+        if until < all.len() {
+            meta["continue"] = format!("{version}-{until}").into();
+            meta["remainingItemCount"] = (all.len() - until).into();
+        }
+        let items = all.get(from..until).ok_or(Expired)?;
+        let Kind { name, version, .. } = scope.kind;
+        Ok(json!({"kind": format!("{name}List"), "apiVersion": version, "metadata": meta, "items": items}))
     }
 
-    /// What changed in a scope since a version, and what will, a line each; nothing for a kind that is not kept.
-    pub(super) fn watch(&self, scope: Scope, since: Since) -> Option<mpsc::UnboundedReceiver<Bytes>> {
-        let (kind, version, _) = KINDS.iter().find(|(_, _, resource)| *resource == scope.resource)?;
-        let (sender, receiver) = mpsc::unbounded_channel();
+    /// What changed in a scope since then, and what will, a line each; nothing but `expired` if that is not known any more.
+    pub(super) fn watch(
+        &self,
+        scope: Scope,
+        since: Since,
+        bookmarks: bool,
+        expired: &Value,
+    ) -> mpsc::UnboundedReceiver<Bytes> {
+        let (told, receiver) = mpsc::unbounded_channel();
         let mut objects = self.lock();
+        let all = || objects.all(&scope).iter().map(|object| line("ADDED", object)).collect::<Vec<_>>();
         let first: Vec<Bytes> = match since {
+            Since::Version(since) if since < objects.forgotten => {
+                // The receiver is ours until we return; the watch ends with this line.
+                let _ = told.send(line("ERROR", expired));
+                return receiver;
+            }
             Since::Version(since) => {
                 let later = objects.changes.iter().filter(|change| change.version > since);
-                let mine = later.filter(|change| scope.holds(change.resource, &change.namespace));
-                mine.map(|change| change.line.clone()).collect()
+                later.filter(|change| scope.holds(&change.key)).map(|change| change.line.clone()).collect()
             }
-            Since::Ever => {
-                let end = json!({
-                    "kind": kind, "apiVersion": version,
-                    "metadata": {
-                        "resourceVersion": objects.version.to_string(),
-                        "annotations": {"k8s.io/initial-events-end": "true"},
-                    },
-                });
-                let all = objects.all(&scope);
-                all.iter().map(|object| line("ADDED", object)).chain([line("BOOKMARK", &end)]).collect()
+            Since::Ever => all(),
+            Since::EverAndSaySo => {
+                let end = objects.bookmark(scope.kind, json!({"k8s.io/initial-events-end": "true"}));
+                all().into_iter().chain([end]).collect()
             }
         };
         for line in first {
-            // The receiver is ours until we return.
-            let _ = sender.send(line);
+            let _ = told.send(line);
         }
-        objects.watches.push((scope, sender));
-        Some(receiver)
+        objects.watches.push(Watch { scope, bookmarks, told });
+        receiver
+    }
+
+    /// Ends all watches; who wants bookmarks may be told first how far it is.
+    pub(super) fn end_watches(&self, tell: bool) {
+        let mut objects = self.lock();
+        for watch in std::mem::take(&mut objects.watches).into_iter().filter(|watch| tell && watch.bookmarks) {
+            let _ = watch.told.send(objects.bookmark(watch.scope.kind, json!({})));
+        }
+    }
+
+    /// Forgets what changed so far, as an API server does after some minutes.
+    pub(super) fn forget(&self) {
+        let mut objects = self.lock();
+        objects.forgotten = objects.version;
+        objects.changes.clear();
     }
 
     fn lock(&self) -> MutexGuard<'_, Objects> {
@@ -145,17 +231,21 @@ impl Store {
 
 impl Objects {
     fn all(&self, scope: &Scope) -> Vec<Value> {
-        let inside = self.now.iter().filter(|((resource, namespace, _), _)| scope.holds(resource, namespace));
-        inside.map(|(_, object)| object.clone()).collect()
+        self.now.iter().filter(|(key, _)| scope.holds(key)).map(|(_, object)| object.clone()).collect()
     }
 
-    fn tell(&mut self, what: &str, (resource, namespace, _): (&'static str, String, String), object: &Value) {
+    fn tell(&mut self, what: &str, key: Key, object: &Value) {
         let line = line(what, object);
         // Who does not listen any more is forgotten.
-        self.watches.retain(|(scope, watch)| {
-            !watch.is_closed() && (!scope.holds(resource, &namespace) || watch.send(line.clone()).is_ok())
+        self.watches.retain(|watch| {
+            !watch.told.is_closed() && (!watch.scope.holds(&key) || watch.told.send(line.clone()).is_ok())
         });
-        self.changes.push(Change { version: self.version, resource, namespace, line });
+        self.changes.push(Change { version: self.version, key, line });
+    }
+
+    fn bookmark(&self, kind: &Kind, annotations: Value) -> Bytes {
+        let metadata = json!({"resourceVersion": self.version.to_string(), "annotations": annotations});
+        line("BOOKMARK", &json!({"kind": kind.name, "apiVersion": kind.version, "metadata": metadata}))
     }
 }
 
@@ -164,15 +254,10 @@ fn line(what: &str, object: &Value) -> Bytes {
 }
 
 #[track_caller]
-fn kind_of(kind: &str) -> &'static (&'static str, &'static str, &'static str) {
-    KINDS.iter().find(|(known, _, _)| *known == kind).unwrap_or_else(|| panic!("no objects of kind {kind:?} here"))
-}
-
-#[track_caller]
-fn key(object: &Value) -> (&'static str, String, String) {
+fn key(object: &Value) -> Key {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let (_, version, resource) = kind_of(&text(&object["kind"]));
-    assert_eq!(object["apiVersion"], *version, "{object}");
+    let kind = Kind::named(&text(&object["kind"]));
+    assert_eq!(object["apiVersion"], *kind.version, "{object}");
     let meta = &object["metadata"];
-    (*resource, text(&meta["namespace"]), text(&meta["name"]))
+    (kind, text(&meta["namespace"]), text(&meta["name"]))
 }
