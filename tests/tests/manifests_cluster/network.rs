@@ -160,7 +160,7 @@ fn policies_take_pods_and_open_ports_that_are_there() {
 
 /// Where API servers are in the distributions, kubelets, pods in the host's network with ports of their own (Cilium), and
 /// where stores take what is sent to them: none of them a pod that a policy could select.
-const OUTSIDE: &[u16] = &[443, 6443, 8443, 16443, 10250, 9100, 9962, 9009, 8428, 19291];
+const OUTSIDE: &[u64] = &[443, 6443, 8443, 16443, 10250, 9100, 9962, 9009, 8428, 19291];
 
 /// Rules of a direction in the policies that hold for a pod; nothing where none does, and all is allowed.
 fn rules<'a>(rendering: &'a Rendering, pod: &Pod<'_>, direction: &str) -> Option<Vec<&'a Value>> {
