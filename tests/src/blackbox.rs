@@ -127,6 +127,11 @@ impl Probed {
         self
     }
 
+    /// Whether this process may do at all what was to be done, as pings and raw sockets are not for everybody.
+    pub fn was_permitted(&self) -> bool {
+        !self.text.contains("reason=\"permission\"")
+    }
+
     /// Whether the probe succeeded.
     pub fn succeeded(&self) -> bool {
         self.meets("probe_success 1")

@@ -1,11 +1,16 @@
-//! The stand-in for a cluster's API, asked by kubectl: client-go, which is what Prometheus has built in.
+//! The cluster's API: what Prometheus may ask it, and that the stand-in for it speaks as client-go does, which Prometheus
+//! and kubectl have built in.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::process::Command;
 
 use exporter_tests::child::Logged;
 use exporter_tests::fixture::Fixture;
-use exporter_tests::manifests;
-use exporter_tests::manifests::kubernetes::{Cluster, Rights, pod, service, slice, template};
+use exporter_tests::manifests::kubernetes::{
+    Cluster, Rights, Wants, pod, prometheus_knows_kubernetes, service, slice, template,
+};
+use exporter_tests::manifests::rendering::{Rendering, items, strings};
 use exporter_tests::namespace::entered_alone;
 use exporter_tests::skip::skip;
 use exporter_tests::tools::{installed, run};
@@ -22,12 +27,15 @@ fn cluster(test: &str) -> Option<(Cluster, Fixture)> {
     if !entered_alone(test) {
         return None;
     }
-    let rbac = manifests::documents("rbac.yaml", &manifests::text("base/prometheus/rbac.yaml"));
-    Some((Cluster::start(Rights::of(&rbac, "monitoring", "prometheus")), Fixture::new()))
+    Some((Cluster::start(Rights::of_prometheus()), Fixture::new()))
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().expect("an address")
 }
 
 fn a_pod(namespace: &str, name: &str) -> Value {
-    pod(namespace, name, &template(&[], &[8000]), "node-1", "10.1.0.1".parse().expect("an address"))
+    pod(namespace, name, &template(&[], &[8000]), "node-1", ip("10.1.0.1"))
 }
 
 /// kubectl's answer to the end.
@@ -106,11 +114,7 @@ fn a_watch_tells_what_changes_in_its_scope() {
     cluster.apply(a_pod("ours", "late"));
     cluster.change("Pod", "ours", "early", |pod| pod["status"]["phase"] = "Failed".into());
     cluster.delete("Pod", "ours", "early");
-    cluster.apply(slice(
-        ("ours", "web"),
-        &[("10.1.0.1".parse().expect("an address"), Some("late"))],
-        &[("http", 8000)],
-    ));
+    cluster.apply(slice(("ours", "web"), &[(ip("10.1.0.1"), Some("late"))], &[("http", 8000)]));
     for line in ["ADDED ours/late Running", "MODIFIED ours/early Failed", "DELETED ours/early Failed"] {
         has(&all, line);
         has(&one, line);
@@ -181,4 +185,81 @@ fn what_the_role_does_not_give_is_refused() {
     let output = cluster.kubectl(&home).args(["get", "pods"]).output().expect("kubectl starts");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("You must be logged in"), "{said}");
+}
+
+#[test]
+fn the_role_allows_what_is_needed_and_no_more() {
+    let needed = ["nodes", "pods", "services"]
+        .iter()
+        .flat_map(|resource| ["list", "watch"].map(|verb| Wants::Resource(verb, "", resource)));
+    let slices = ["list", "watch"].map(|verb| Wants::Resource(verb, "discovery.k8s.io", "endpointslices"));
+    let pages = [Wants::Resource("get", "", "nodes/metrics"), Wants::Path("get", "/metrics")];
+    let needed: Vec<Wants<'_>> = needed.chain(slices).chain(pages).collect();
+    let rights = Rights::of_prometheus();
+    for wants in &needed {
+        assert!(rights.allow(*wants), "{wants:?}");
+    }
+    for place in 0..rights.count() {
+        let (fewer, rule) = rights.without(place);
+        assert!(needed.iter().any(|wants| !fewer.allow(*wants)), "not needed: {rule}");
+    }
+    // `get` comes with the others, as everywhere; what is not named here is a right too many.
+    let mut wanted = vec!["get /nodes/metrics".to_owned(), "get /metrics".to_owned()];
+    for resource in ["/nodes", "/pods", "/services", "discovery.k8s.io/endpointslices"] {
+        wanted.extend(["get", "list", "watch"].map(|verb| format!("{verb} {resource}")));
+    }
+    wanted.sort();
+    assert_eq!(rights.each(), wanted);
+}
+
+#[test]
+fn who_is_told_of_targets_is_told_what_others_find() {
+    let this = "who_is_told_of_targets_is_told_what_others_find";
+    if !prometheus_knows_kubernetes() {
+        // Elsewhere it proves that discovery by HTTP, which the other tests then stand on, is like the real one.
+        return skip(this, "this Prometheus was built without Kubernetes");
+    }
+    if !entered_alone(this) {
+        return;
+    }
+    let mut cluster = Cluster::start(Rights::of_prometheus());
+    cluster.add_node("node-1", "10.0.0.11");
+    cluster.add_node("node-2", "fd00::12");
+    let example = Rendering::of("examples/apache");
+    let apache = example.of_kind("Deployment").next().expect("there is one")["spec"]["template"].clone();
+    cluster.apply(pod("apache", "apache-0", &apache, "node-1", ip("10.1.0.21")));
+    cluster.apply(pod("theirs", "bare", &template(&[("prometheus.io/port", "1")], &[]), "node-1", ip("fd00:1::37")));
+    cluster.apply(pod("theirs", "web-0", &template(&[], &[8000, 9000]), "node-1", ip("10.1.0.41")));
+    cluster.apply(service("theirs", "web", &[("app", "shop")], &[("prometheus.io/scrape", "true")]));
+    for at in ["10.1.0.41", "fd00:1::41"] {
+        cluster.apply(slice(("theirs", "web"), &[(ip(at), Some("web-0"))], &[("http", 8000)]));
+    }
+    cluster.apply(slice(("theirs", "nameless"), &[(ip("fd00:2::42"), None)], &[("sql", 5432)]));
+
+    // Dropped, each is kept as it was found.
+    let roles = ["node", "pod", "endpointslice"];
+    let job = |role: &&str| {
+        format!(
+            "- {{job_name: {role}, kubernetes_sd_configs: [{{role: {role}}}], relabel_configs: [{{action: drop, regex: '.*'}}]}}\n"
+        )
+    };
+    let jobs: String = roles.iter().map(job).collect();
+    let prometheus = cluster.prometheus_with(&format!("scrape_configs:\n{jobs}"));
+    for role in roles {
+        let told: BTreeSet<_> = cluster.discovered(role, None).into_iter().collect();
+        until(&format!("{role}: the same"), || {
+            let targets = prometheus.api("/api/v1/targets?state=dropped")?;
+            let found = items(&targets, "droppedTargets").map(|target| strings(&target["discoveredLabels"]));
+            let found: Vec<_> = found.filter(|labels| labels["job"] == role).collect();
+            let unknown = told.iter().find(|labels| {
+                !found
+                    .iter()
+                    .any(|found| labels.iter().all(|(name, value)| found.get(name.as_str()) == Some(&value.as_str())))
+            });
+            match unknown {
+                None if found.len() == told.len() => Ok(()),
+                unknown => Err(format!("{} of {}; not found: {unknown:#?}\nin {found:#?}", found.len(), told.len())),
+            }
+        });
+    }
 }

@@ -14,6 +14,7 @@ use exporter_tests::manifests::rendering::Rendering;
 use exporter_tests::namespace::entered_alone;
 use exporter_tests::prometheus::Prometheus;
 use exporter_tests::tools::{run, tool};
+use exporter_tests::upstream::{Answer, Upstream};
 use serde_json::Value;
 
 const USER: &str = "federation";
@@ -21,13 +22,6 @@ const USER: &str = "federation";
 const SECRET: [&str; 3] = ["tls.crt", "tls.key", "htpasswd"];
 /// Where an overlay's own part of the configuration begins.
 const OWN_PART: &str = "\n# ---- Where it is sent to -";
-
-/// The rights that the manifests give to Prometheus.
-#[track_caller]
-fn rights() -> Rights {
-    let rbac = manifests::documents("rbac.yaml", &manifests::text("base/prometheus/rbac.yaml"));
-    Rights::of(&rbac, "monitoring", "prometheus")
-}
 
 /// Another Secret for the gate, by an authority and with a password.
 #[track_caller]
@@ -61,7 +55,7 @@ fn outside_there_is_federation_and_nothing_else() {
     if !entered_alone("outside_there_is_federation_and_nothing_else") {
         return;
     }
-    let mut cluster = Cluster::start(rights());
+    let mut cluster = Cluster::start(Rights::of_prometheus());
     cluster.add_node("node-1", "10.0.0.11");
     let inside = cluster.prometheus("test");
     let credentials = Credentials::new();
@@ -83,6 +77,8 @@ fn outside_there_is_federation_and_nothing_else() {
     assert_eq!(codes(&ca, &[], &[federate]), [401]);
     assert_eq!(codes(&ca, &["--user", "federation:guessed"], &[federate]), [401]);
     assert_eq!(codes(&ca, &[], &["/-/healthy", "/-/ready"]), [200, 200]);
+    let by_ipv6 = ["--connect-to", "federation:9443:[::1]:9443"];
+    assert_eq!(codes(&ca, &by_ipv6, &["/-/ready"]), [200]);
     let closed = [
         "/",
         "/graph",
@@ -140,7 +136,47 @@ fn outside_there_is_federation_and_nothing_else() {
     let guesses = codes(&ca, &[], &[federate; 200]);
     assert_eq!(guesses.iter().collect::<BTreeSet<_>>(), BTreeSet::from([&401, &429]));
     // Nothing that it could not open, and no line for each guess.
-    assert!(!gate.log().contains("[crit]") && !gate.log().contains("limiting"), "{}", gate.log());
+    let log = gate.log();
+    assert!(!log.contains("[crit]") && !log.contains("limiting") && !log.contains(" 429 "), "{log}");
+    assert!(log.contains("\" 401 "), "who guesses is in the log:\n{log}");
+}
+
+#[test]
+fn prometheus_never_sees_the_password_of_who_asks() {
+    let prometheus = Upstream::start(Answer::text("up 1\n"));
+    let credentials = Credentials::new();
+    assert!(credentials.make(&[]).status.success());
+    let gate =
+        manifests::gate::Gate::start(prometheus.address(), credentials.cluster("tls.crt").parent().expect("a folder"));
+    let password = fs::read_to_string(credentials.server("federation-password")).expect("it was made");
+    let mut curl = Command::new(tool("curl"));
+    curl.args(["--silent", "--show-error", "--fail", "--user", &format!("{USER}:{password}"), "--cacert"]);
+    curl.arg(credentials.server("federation-ca.crt"));
+    curl.args([
+        "--connect-to",
+        &format!("federation:443:{}", gate.address()),
+        "https://federation/federate?match[]=up",
+    ]);
+    assert_eq!(run(curl.arg("--globoff")).stdout, b"up 1\n");
+    assert_eq!(prometheus.last("/federate").header("authorization"), None);
+}
+
+/// Everybody with a namespace can add targets to these, and a page of theirs may be as long as they like.
+#[test]
+fn jobs_for_annotations_have_bounds() {
+    let config = manifests::document("base/prometheus/prometheus.yml");
+    let jobs = config["scrape_configs"].as_array().expect("there are jobs").iter();
+    let mut seen = 0;
+    for job in jobs.filter(|job| job["relabel_configs"].to_string().contains("_annotation_prometheus_io_scrape")) {
+        for bound in
+            ["sample_limit", "target_limit", "label_limit", "label_name_length_limit", "label_value_length_limit"]
+        {
+            assert!(job[bound].as_u64().is_some_and(|bound| bound > 0), "{}: {bound}", job["job_name"]);
+        }
+        assert!(job["body_size_limit"].is_string() && job["honor_labels"].is_null(), "{}", job["job_name"]);
+        seen += 1;
+    }
+    assert_eq!(seen, 2);
 }
 
 #[test]
@@ -148,7 +184,7 @@ fn an_agent_sends_what_it_scrapes() {
     if !entered_alone("an_agent_sends_what_it_scrapes") {
         return;
     }
-    let mut cluster = Cluster::start(rights());
+    let mut cluster = Cluster::start(Rights::of_prometheus());
     cluster.add_node("node-1", "10.0.0.11");
     add_address("10.9.0.1".parse().expect("an address"));
     let storage = Fixture::new().file("prometheus.yml", "global: {}\n").file("password", "secret");

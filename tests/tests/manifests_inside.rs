@@ -7,23 +7,14 @@ use std::net::{IpAddr, SocketAddr};
 
 use exporter_tests::manifests;
 use exporter_tests::manifests::kubernetes::{
-    Cluster, KUBE_STATE_METRICS, Rights, Wants, add_address, pod, prometheus_knows_kubernetes, service, slice, template,
+    Cluster, KUBE_STATE_METRICS, Rights, add_address, pod, prometheus_knows_kubernetes, service, slice, template,
 };
 use exporter_tests::manifests::rendering::{Rendering, items, strings, text};
 use exporter_tests::namespace::entered_alone;
 use exporter_tests::prometheus::{Prometheus, Vector};
 use exporter_tests::running::Running;
-use exporter_tests::skip::skip;
 use exporter_tests::upstream::{Answer, Upstream};
-use exporter_tests::wait::until;
 use serde_json::Value;
-
-/// The rights that the manifests give to Prometheus.
-#[track_caller]
-fn rights() -> Rights {
-    let rbac = manifests::documents("rbac.yaml", &manifests::text("base/prometheus/rbac.yaml"));
-    Rights::of(&rbac, "monitoring", "prometheus")
-}
 
 fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
@@ -108,16 +99,18 @@ fn the_control_plane_and_the_nodes_are_found() {
     if !entered_alone("the_control_plane_and_the_nodes_are_found") {
         return;
     }
-    let mut cluster = Cluster::start(rights());
+    let mut cluster = Cluster::start(Rights::of_prometheus());
     cluster.add_node("node-1", "10.0.0.11");
     cluster.add_node("node-2", "fd00::12");
-    let name = [("app.kubernetes.io/name", "kube-state-metrics")];
+    let ours = manifests::document("base/kube-state-metrics/service.yaml");
+    let labels: Vec<(&str, &str)> = strings(&ours["metadata"]["labels"]).into_iter().collect();
+    let ports = items(&ours["spec"], "ports").map(|port| (text(port, "name"), port["port"].as_u64()));
+    let ports: Vec<(&str, u16)> = ports.filter_map(|(name, port)| Some((name, u16::try_from(port?).ok()?))).collect();
     let _metrics = page("10.1.0.8:8080", KUBE_STATE_METRICS);
     let _telemetry = page("10.1.0.8:8081", "telemetry 1\n");
     let _false_one = page("10.1.0.9:8080", "kube_node_info{node=\"forged\"} 1\n");
     for (namespace, at) in [("monitoring", "10.1.0.8"), ("tenant", "10.1.0.9")] {
-        cluster.apply(service(namespace, "kube-state-metrics", &name, &[]));
-        let ports = [("metrics", 8080), ("telemetry", 8081)];
+        cluster.apply(service(namespace, "kube-state-metrics", &labels, &[]));
         cluster.apply(slice((namespace, "kube-state-metrics"), &[(ip(at), None)], &ports));
     }
     let prometheus = cluster.prometheus("test");
@@ -163,6 +156,7 @@ fn the_control_plane_and_the_nodes_are_found() {
             "kubelet_pleg_relist_duration_seconds_sum",
             "kubelet_running_pods",
             "kubelet_volume_stats_available_bytes",
+            "kubelet_volume_stats_capacity_bytes",
             "process_resident_memory_bytes"
         ]
     );
@@ -204,7 +198,7 @@ fn annotated_pods_are_scraped_as_they_ask() {
     if !entered_alone("annotated_pods_are_scraped_as_they_ask") {
         return;
     }
-    let mut cluster = Cluster::start(rights());
+    let mut cluster = Cluster::start(Rights::of_prometheus());
     // Ours, as the manifests make them: in the host's network, beside an application, in both families.
     let daemon = template_of("overlays/cluster", "DaemonSet");
     let ours = [
@@ -327,9 +321,9 @@ fn annotated_services_are_scraped_once() {
     if !entered_alone("annotated_services_are_scraped_once") {
         return;
     }
-    let cluster = Cluster::start(rights());
+    let mut cluster = Cluster::start(Rights::of_prometheus());
     let scrape = ("prometheus.io/scrape", "true");
-    let web = [scrape, ("prometheus.io/path", "/stats")];
+    let web = [scrape, ("prometheus.io/path", "/stats"), ("prometheus.io/param-which", "all")];
     // In two families, over a pod that has a port which is no business of the Service.
     let web_at = page("10.1.0.41:8000", "web 1\n");
     let _private = page("10.1.0.41:9000", "private 1\n");
@@ -347,6 +341,25 @@ fn annotated_services_are_scraped_once() {
     cluster.apply(pod("theirs", "both-0", &template(&[scrape], &[8000]), "node-1", ip("10.1.0.43")));
     cluster.apply(service("theirs", "both", &[], &[scrape]));
     cluster.apply(slice(("theirs", "both"), &[(ip("10.1.0.43"), Some("both-0"))], &[("http", 8000)]));
+    // Over pods of the other family alone, behind TLS, and over one that has finished and whose address is another's.
+    let _six = page("[fd00:1::45]:8000", "six 1\n");
+    add_address(ip("10.1.0.46"));
+    cluster.serve_tls("10.1.0.46:8443".parse().expect("an address"), "secure 1\n");
+    let _others = page("10.1.0.47:8000", "somebody_else 1\n");
+    let https = ("prometheus.io/scheme", "https");
+    for (name, at, port, further, phase) in [
+        ("six", "fd00:1::45", 8000, None, "Running"),
+        ("secure", "10.1.0.46", 8443, Some(https), "Running"),
+        ("finished", "10.1.0.47", 8000, None, "Succeeded"),
+    ] {
+        let name_of_pod = format!("{name}-0");
+        let mut behind = pod("theirs", &name_of_pod, &template(&[], &[port]), "node-1", ip(at));
+        behind["status"]["phase"] = phase.into();
+        cluster.apply(behind);
+        let annotations: Vec<_> = [scrape].into_iter().chain(further).collect();
+        cluster.apply(service("theirs", name, &[], &annotations));
+        cluster.apply(slice(("theirs", name), &[(ip(at), Some(&name_of_pod))], &[("any", port)]));
+    }
     // Not annotated.
     let _silent = page("10.1.0.44:8000", "silent 1\n");
     cluster.apply(service("theirs", "silent", &[], &[]));
@@ -358,7 +371,8 @@ fn annotated_services_are_scraped_once() {
     let prometheus = cluster.prometheus("test");
 
     let up = "up{job='kubernetes-service-endpoints'} == 1";
-    becomes(&prometheus, up, "service", &["outside", "web"]);
+    becomes(&prometheus, up, "service", &["outside", "secure", "six", "web"]);
+    becomes(&prometheus, "up{job='kubernetes-service-endpoints'}", "service", &["outside", "secure", "six", "web"]);
     has_labels(
         &one(&prometheus, "up{service='web'}"),
         &[
@@ -372,6 +386,8 @@ fn annotated_services_are_scraped_once() {
         ],
     );
     assert_eq!(web_at.requests_for("/stats"), web_at.requests());
+    assert_eq!(web_at.last("/stats").target, "/stats?which=all");
+    assert_eq!(one(&prometheus, "six")["instance"], "[fd00:1::45]:8000");
     assert_eq!(one(&prometheus, "up{service='outside'}")["instance"], "[fd00:2::42]:9001");
     assert_eq!(one(&prometheus, "up{pod='both-0'}")["job"], "kubernetes-pods");
     nothing_is_scraped_twice(&prometheus);
@@ -380,81 +396,6 @@ fn annotated_services_are_scraped_once() {
         service["metadata"]["annotations"]["prometheus.io/scrape"] = "true".into();
     });
     cluster.delete("EndpointSlice", "theirs", "outside-ipv6");
-    becomes(&prometheus, up, "service", &["silent", "web"]);
+    becomes(&prometheus, up, "service", &["secure", "silent", "six", "web"]);
     prometheus.has_no_complaints();
-}
-
-#[test]
-fn the_role_allows_what_is_needed_and_no_more() {
-    let needed = ["nodes", "pods", "services"]
-        .iter()
-        .flat_map(|resource| ["list", "watch"].map(|verb| Wants::Resource(verb, "", resource)));
-    let slices = ["list", "watch"].map(|verb| Wants::Resource(verb, "discovery.k8s.io", "endpointslices"));
-    let pages = [Wants::Resource("get", "", "nodes/metrics"), Wants::Path("get", "/metrics")];
-    let needed: Vec<Wants<'_>> = needed.chain(slices).chain(pages).collect();
-    let rights = rights();
-    for wants in &needed {
-        assert!(rights.allow(*wants), "{wants:?}");
-    }
-    for place in 0..rights.count() {
-        let (fewer, rule) = rights.without(place);
-        assert!(needed.iter().any(|wants| !fewer.allow(*wants)), "not needed: {rule}");
-    }
-    for resource in ["nodes/proxy", "nodes/stats", "configmaps", "secrets", "pods/exec", "pods/log", "namespaces"] {
-        assert!(!rights.allow(Wants::Resource("get", "", resource)), "{resource}");
-    }
-    for verb in ["create", "update", "patch", "delete"] {
-        assert!(!rights.allow(Wants::Resource(verb, "", "pods")), "{verb}");
-    }
-}
-
-#[test]
-fn who_is_told_of_targets_is_told_what_others_find() {
-    let this = "who_is_told_of_targets_is_told_what_others_find";
-    if !prometheus_knows_kubernetes() {
-        // Elsewhere it proves that discovery by HTTP, which the other tests then stand on, is like the real one.
-        return skip(this, "this Prometheus was built without Kubernetes");
-    }
-    if !entered_alone(this) {
-        return;
-    }
-    let mut cluster = Cluster::start(rights());
-    cluster.add_node("node-1", "10.0.0.11");
-    cluster.add_node("node-2", "fd00::12");
-    let apache = template_of("examples/apache", "Deployment");
-    cluster.apply(pod("apache", "apache-0", &apache, "node-1", ip("10.1.0.21")));
-    cluster.apply(pod("theirs", "bare", &template(&[("prometheus.io/port", "1")], &[]), "node-1", ip("fd00:1::37")));
-    cluster.apply(pod("theirs", "web-0", &template(&[], &[8000, 9000]), "node-1", ip("10.1.0.41")));
-    cluster.apply(service("theirs", "web", &[("app", "shop")], &[("prometheus.io/scrape", "true")]));
-    for at in ["10.1.0.41", "fd00:1::41"] {
-        cluster.apply(slice(("theirs", "web"), &[(ip(at), Some("web-0"))], &[("http", 8000)]));
-    }
-    cluster.apply(slice(("theirs", "nameless"), &[(ip("fd00:2::42"), None)], &[("sql", 5432)]));
-
-    // Dropped, each is kept as it was found.
-    let roles = ["node", "pod", "endpointslice"];
-    let job = |role: &&str| {
-        format!(
-            "- {{job_name: {role}, kubernetes_sd_configs: [{{role: {role}}}], relabel_configs: [{{action: drop, regex: '.*'}}]}}\n"
-        )
-    };
-    let jobs: String = roles.iter().map(job).collect();
-    let prometheus = cluster.prometheus_with(&format!("scrape_configs:\n{jobs}"));
-    for role in roles {
-        let told: BTreeSet<_> = cluster.discovered(role, None).into_iter().collect();
-        until(&format!("{role}: the same"), || {
-            let targets = prometheus.api("/api/v1/targets?state=dropped")?;
-            let found = items(&targets, "droppedTargets").map(|target| strings(&target["discoveredLabels"]));
-            let found: Vec<_> = found.filter(|labels| labels["job"] == role).collect();
-            let unknown = told.iter().find(|labels| {
-                !found
-                    .iter()
-                    .any(|found| labels.iter().all(|(name, value)| found.get(name.as_str()) == Some(&value.as_str())))
-            });
-            match unknown {
-                None if found.len() == told.len() => Ok(()),
-                unknown => Err(format!("{} of {}; not found: {unknown:#?}\nin {found:#?}", found.len(), told.len())),
-            }
-        });
-    }
 }

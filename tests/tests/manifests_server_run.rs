@@ -91,6 +91,26 @@ fn containers_and_units_agree_on_addresses_and_files() {
     }
 }
 
+#[test]
+fn health_is_asked_where_programs_listen() {
+    let compose = compose();
+    let ini = text("grafana/grafana.ini");
+    let mut seen = 0;
+    for (name, service) in compose["services"].as_object().unwrap() {
+        let Some(test) = service["healthcheck"]["test"].as_array() else { continue };
+        let url = test.iter().filter_map(Value::as_str).find_map(|word| Some(word.split_once("http://")?.1));
+        let at = url.and_then(|url| url.split('/').next()).unwrap_or_else(|| panic!("{name}: {test:?} asks nobody"));
+        let told = format!("--web.listen-address={at}");
+        let mut command = service["command"].as_array().into_iter().flatten();
+        let port = at.rsplit(':').next().unwrap();
+        let listens =
+            command.any(|word| *word == told) || name == "grafana" && ini.contains(&format!("http_port = {port}\n"));
+        assert!(listens, "{name}: nobody listens on {at}");
+        seen += 1;
+    }
+    assert_eq!(seen, 3);
+}
+
 /// What README.md says to install, done below a folder instead of the machine's root.
 #[track_caller]
 fn installed() -> Fixture {

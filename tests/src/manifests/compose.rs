@@ -13,7 +13,8 @@ const SERVICE: Shape = Map(&[
     ("image!", Ruled("an image with a registry and a tag of its own", is_pinned)),
     ("profiles", List(&Text)),
     ("command", List(&Text)),
-    ("network_mode", Word(&["host", "none", "bridge"])),
+    // What listens on 127.0.0.1 is reached by the others in the host's network alone.
+    ("network_mode!", Word(&["host"])),
     ("user!", Ruled("a number that is not root's", is_number)),
     ("read_only!", Flag),
     ("cap_drop!", List(&Word(&["ALL"]))),
@@ -75,7 +76,7 @@ pub fn compose_faults(folder: &Path, file: &Value) -> Vec<String> {
         // A flag for a file that is not mounted is a program that doesn't start.
         let targets: Vec<&str> = mounted(service).collect();
         for flag in texts(&service["command"]) {
-            let path = flag.split_once('=').map(|(_, value)| value).filter(|value| value.starts_with("/etc/"));
+            let path = flag.split_once('=').map(|(_, value)| value).filter(|value| value.starts_with('/'));
             if path.is_some_and(|path| !targets.iter().any(|target| Path::new(path).starts_with(target))) {
                 fault(format!("{flag}: nothing is mounted there"));
             }
@@ -136,13 +137,14 @@ mod tests {
     fn what_a_reader_would_not_notice_is_found() {
         let file = json!({"name": "x", "volumes": {"unused": null}, "services": {"a": {
             "image": "docker.io/a/a:latest", "user": "0", "read_only": false, "cap_drop": ["ALL"], "restart": "always",
-            "security_opt": ["no-new-privileges:true"], "volume": [], "volumes": ["./none:/etc/none:ro", "data:/data"],
+            "security_opt": ["no-new-privileges:true"], "network_mode": "bridge", "volume": [], "volumes": ["./none:/etc/none:ro", "data:/data"],
             "command": ["--config.file=/etc/a/a.yml"],
         }}});
         let found = compose_faults(Path::new("/nonexistent"), &file).join("\n");
         for fault in [
             "a tag of its own",
             "not root's",
+            "not one of [\"host\"]",
             "no such key: volume",
             "root can be written",
             "./none is not there",

@@ -175,6 +175,12 @@ impl Site {
         });
     }
 
+    /// Whether the prober may ping here.
+    #[track_caller]
+    pub fn may_ping(&self) -> bool {
+        self.blackbox.probe("ping", "127.0.0.1").was_permitted()
+    }
+
     /// The pages of all our programs, one after the other.
     #[track_caller]
     pub fn own_pages(&self) -> String {

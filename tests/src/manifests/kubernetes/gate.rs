@@ -32,7 +32,7 @@ impl Gate {
         fs::write(Path::new(ETC).join("gate/nginx.conf"), manifests::text("base/prometheus/nginx.conf")).expect("ours");
         Self::set_secret(secret);
         let mut command = Command::new(tool("unshare"));
-        let inside = "set -e; mount --bind $0 /etc; mount -t tmpfs -o size=16m tmpfs /tmp; exec \"$@\"";
+        let inside = "set -e; mount --bind $0 /etc; mount -t tmpfs -o size=16m tmpfs /tmp; exec \"$@\" 1>&2";
         command.args(["--mount", "sh", "-c", inside, ETC]).arg(tool("nginx")).args(["-e", "stderr"]).args(args());
         let nginx = Logged::spawn("gate", &mut command);
         Self(nginx)
@@ -46,7 +46,7 @@ impl Gate {
         }
     }
 
-    /// What it logged so far.
+    /// What it logged so far, visits among it.
     pub fn log(&self) -> String {
         self.0.log()
     }

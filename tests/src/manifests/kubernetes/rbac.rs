@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::manifests;
+
 /// What everybody with a token may ask, in any cluster (`system:public-info-viewer`, `system:discovery`).
 const PUBLIC: &[&str] = &["/api", "/apis", "/healthz", "/livez", "/readyz", "/version"];
 
@@ -24,6 +26,13 @@ pub struct Rights {
 }
 
 impl Rights {
+    /// Those that the manifests give to Prometheus.
+    #[track_caller]
+    pub fn of_prometheus() -> Self {
+        let file = "base/prometheus/rbac.yaml";
+        Self::of(&manifests::documents(file, &manifests::text(file)), "monitoring", "prometheus")
+    }
+
     /// Those that the ClusterRoleBindings among `documents` give to an account; panics when there are none.
     #[track_caller]
     pub fn of(documents: &[Value], namespace: &str, account: &str) -> Self {
@@ -68,6 +77,24 @@ impl Rights {
         let mut fewer = self.clone();
         let rule = fewer.rules.remove(place);
         (fewer, rule)
+    }
+
+    /// Each right by itself: verb, group and resource, or verb and path.
+    pub fn each(&self) -> Vec<String> {
+        let texts = |rule: &Value, field: &str| -> Vec<String> {
+            items(&rule[field]).map(|text| text.as_str().unwrap_or_default().to_owned()).collect()
+        };
+        let mut found = Vec::new();
+        for rule in &self.rules {
+            for verb in texts(rule, "verbs") {
+                found.extend(texts(rule, "nonResourceURLs").iter().map(|path| format!("{verb} {path}")));
+                for group in texts(rule, "apiGroups") {
+                    found.extend(texts(rule, "resources").iter().map(|resource| format!("{verb} {group}/{resource}")));
+                }
+            }
+        }
+        found.sort();
+        found
     }
 
     /// How many rules there are.
