@@ -170,6 +170,57 @@ fn without_grafana_alertmanager_tells_of_everything() {
     }
 }
 
+/// Alerts that fire together, each with whether another one explains it.
+const TOGETHER: &[(&[(&str, &str)], bool)] = &[
+    (&[("alertname", "EverythingUnreachable"), ("severity", "critical")], false),
+    (&[("alertname", "ProbeFailed"), ("severity", "critical"), ("instance", "a")], true),
+    (&[("alertname", "CertificateExpiring"), ("severity", "warning"), ("instance", "a")], false),
+    (&[("alertname", "FederationDown"), ("severity", "critical"), ("cluster", "east")], true),
+    (&[("alertname", "JobVanished"), ("severity", "warning"), ("cluster", "east")], true),
+    (&[("alertname", "NodesMissing"), ("severity", "critical"), ("cluster", "east")], true),
+    (&[("alertname", "NodesMissing"), ("severity", "critical"), ("cluster", "west")], false),
+    (&[("alertname", "FilesystemFull"), ("severity", "critical"), ("cluster", "east"), ("instance", "n1")], false),
+    (&[("alertname", "FilesystemFull"), ("severity", "warning"), ("cluster", "east"), ("instance", "n1")], true),
+    (&[("alertname", "FilesystemFull"), ("severity", "warning"), ("cluster", "east"), ("instance", "n2")], false),
+    (&[("alertname", "FilesystemFull"), ("severity", "warning"), ("cluster", "west"), ("instance", "n1")], false),
+];
+
+#[test]
+fn an_alert_hides_what_it_explains_and_nothing_else() {
+    let alertmanager = Alertmanager::start(etc_alertmanager(&NOWHERE, &[]));
+    let labels = |pairs: &[(&str, &str)]| -> Value {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), Value::from(*value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
+    TOGETHER.iter().for_each(|(labels, _)| alertmanager.tell(labels));
+    until("each is hidden or told of", || {
+        let known = alertmanager.knows("/api/v2/alerts");
+        let known = known.as_array().expect("a list of alerts");
+        let wrong: Vec<Value> = TOGETHER
+            .iter()
+            .filter(|(pairs, hidden)| {
+                let alert = known.iter().find(|alert| alert["labels"] == labels(pairs));
+                let state = alert.map(|alert| alert["status"]["inhibitedBy"] != serde_json::json!([]));
+                state != Some(*hidden)
+            })
+            .map(|(pairs, _)| labels(pairs))
+            .collect();
+        if wrong.is_empty() { Ok(()) } else { Err(format!("{wrong:#?}\nin {known:#?}")) }
+    });
+    // A message is about one alert in one cluster.
+    let groups = alertmanager.knows("/api/v2/alerts/groups");
+    for group in groups.as_array().expect("a list of groups") {
+        for alert in group["alerts"].as_array().expect("a list of alerts") {
+            for label in ["alertname", "cluster"] {
+                assert_eq!(group["labels"][label], alert["labels"][label], "{group}");
+            }
+        }
+    }
+}
+
 #[test]
 fn the_worse_of_two_alerts_keeps_the_other_quiet() {
     let alertmanager = Alertmanager::start(etc_alertmanager(&NOWHERE, &[]));

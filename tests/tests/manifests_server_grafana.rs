@@ -34,6 +34,48 @@ fn rules_belong_to_panels_that_are_there_and_land_beside_their_dashboards() {
     }
 }
 
+/// The values of a key of grafana.ini, in a section.
+fn ini<'a>(file: &'a str, section: &str, key: &str) -> Vec<&'a str> {
+    let own = file.split_once(&format!("[{section}]\n")).map_or("", |(_, rest)| rest);
+    let own = own.split_once("\n[").map_or(own, |(own, _)| own);
+    own.lines()
+        .filter_map(|line| line.split_once(" = "))
+        .filter(|(own, _)| *own == key)
+        .map(|(_, value)| value)
+        .collect()
+}
+
+#[test]
+fn grafana_lets_nobody_in_unasked_and_shows_what_is_brought() {
+    let file = text("grafana/grafana.ini");
+    assert_eq!(ini(&file, "security", "admin_password"), ["$__file{/etc/grafana/secrets/grafana-password}"]);
+    assert_eq!(ini(&file, "users", "allow_sign_up"), ["false"]);
+    assert!(!file.contains("[auth.anonymous]"));
+    assert_eq!(ini(&file, "metrics", "enabled"), ["true"], "GrafanaDown needs its page");
+    let provisioning = Provisioning::read();
+    let [provider] = provisioning.all("dashboards", "providers")[..] else { panic!("one provider") };
+    let place = provider["options"]["path"].as_str().unwrap();
+    assert!(text("compose.yaml").contains(&format!("- ./grafana/dashboards:{place}:ro\n")), "{place}");
+}
+
+#[test]
+fn who_is_told_of_an_alert_is_who_can_act() {
+    let provisioning = Provisioning::read();
+    for (labels, who, muted) in [
+        (&[("alertname", "ProbeFailed"), ("severity", "critical")][..], "mattermost-and-gitlab", &[][..]),
+        (&[("alertname", "CpuSteal"), ("severity", "warning")], "mattermost", &["maintenance", "weekend"]),
+        (&[("alertname", "CpuBusy"), ("severity", "info")], "mattermost", &["always"]),
+        (&[("alertname", "Watchdog"), ("severity", "none")], "mattermost", &["always"]),
+        // Those that Grafana makes itself, for an error or for want of data, have the labels of the query or none.
+        (&[("alertname", "DatasourceError")], "mattermost", &[]),
+    ] {
+        assert_eq!(provisioning.told(labels), [(who, muted.to_vec())], "{labels:?}");
+    }
+    let times = provisioning.all("alerting", "muteTimes");
+    let always = times.iter().find(|time| time["name"] == "always").expect("it is named");
+    assert_eq!(always["time_intervals"], json!([{"times": [{"start_time": "00:00", "end_time": "24:00"}]}]));
+}
+
 #[test]
 fn a_prometheus_that_does_not_answer_is_one_alert_and_no_call_of_the_watchdog() {
     let provisioning = Provisioning::read();

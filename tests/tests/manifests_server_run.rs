@@ -200,6 +200,44 @@ fn units_are_sound_and_give_little_away() {
 }
 
 #[test]
+fn the_node_exporters_unit_is_sound_and_measures_what_it_protects() {
+    let name = "node-exporter.service";
+    let unit = manifests::text("systemd/node-exporter.service");
+    let units = Units::new(name, &unit);
+    units.verify(name);
+    let exposure = units.exposure(name);
+    assert!(exposure <= 2.7, "{exposure}");
+    // Below an empty folder there are no file systems to be measured.
+    assert!(unit.contains("\nProtectHome=read-only\n"));
+    for set in ["AmbientCapabilities", "CapabilityBoundingSet"] {
+        assert!(unit.contains(&format!("\n{set}=CAP_DAC_READ_SEARCH\n")), "{set}");
+    }
+}
+
+#[test]
+fn units_allow_what_their_programs_need() {
+    let blackbox = text("systemd/blackbox-exporter.service");
+    for set in ["AmbientCapabilities", "CapabilityBoundingSet"] {
+        assert!(blackbox.contains(&format!("\n{set}=CAP_NET_RAW\n")), "{set}: no pings");
+    }
+    for name in [
+        "blackbox-exporter.service",
+        "prometheus.service.d/monitoring-server.conf",
+        "prometheus-alertmanager.service.d/monitoring-server.conf",
+    ] {
+        let unit = text(&format!("systemd/{name}"));
+        let families = unit.lines().find_map(|line| line.strip_prefix("RestrictAddressFamilies=")).unwrap();
+        assert!(["AF_INET", "AF_INET6"].iter().all(|family| families.split(' ').any(|own| own == *family)), "{name}");
+        // Their data is below it, wherever a flag or the distribution puts it.
+        let strict = unit.contains("\nProtectSystem=strict\n");
+        assert!(
+            strict && (unit.contains("\nReadWritePaths=/var/lib/prometheus\n") || name.starts_with("blackbox")),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn a_word_that_systemd_does_not_know_is_noticed() {
     let unit = text("systemd/blackbox-exporter.service").replace("PrivateTmp=", "PrivateTemp=");
     let units = Units::new("blackbox-exporter.service", &unit);

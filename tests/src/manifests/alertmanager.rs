@@ -92,6 +92,21 @@ impl Alertmanager {
         self.address
     }
 
+    /// Tells it of an alert that fires from now on.
+    #[track_caller]
+    pub fn tell(&self, labels: &[(&str, &str)]) {
+        let mut amtool = Command::new(tool("amtool"));
+        amtool.arg(format!("--alertmanager.url=http://{}", self.address)).args(["alert", "add"]);
+        run(amtool.args(labels.iter().map(|(name, value)| format!("{name}={value}"))));
+    }
+
+    /// What it knows below a path of its API.
+    #[track_caller]
+    pub fn knows(&self, path: &str) -> Value {
+        let answer = Request::get(path).send(self.address).expect("Alertmanager answers").text();
+        serde_json::from_str(&answer).unwrap_or_else(|e| panic!("{path}: {e}: {answer}"))
+    }
+
     /// Everything logged so far, with its lines for debugging.
     pub fn log(&self) -> String {
         self.child.log()

@@ -4,6 +4,8 @@
 //! Keys and their spelling, which is not uniform: Grafana's documentation of file provisioning, and the settings of its
 //! receivers `slack` and `webhook`.
 
+mod keys;
+
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -11,192 +13,8 @@ use serde_json::Value;
 
 use crate::manifests;
 use crate::manifests::monitoring_server::FOLDER;
-use crate::manifests::shape::Shape::{self, Any, Count, Either, Flag, List, Map, Named, Ruled, Text, Word};
-use crate::manifests::shape::{DURATION, faults};
-
-const UID: Shape = Ruled("at most 40 letters, digits, - or _", is_uid);
-const STATES: &[&str] = &["NoData", "Alerting", "OK", "KeepLast"];
-
-/// Files of `provisioning/datasources`.
-pub const DATASOURCES: Shape = Map(&[
-    ("apiVersion!", Count),
-    ("prune", Flag),
-    ("deleteDatasources", List(&Map(&[("name!", Text), ("orgId", Count)]))),
-    (
-        "datasources!",
-        List(&Map(&[
-            ("name!", Text),
-            ("type!", Word(&["prometheus"])),
-            // Without it, Grafana makes one up, and nobody can refer to that.
-            ("uid!", UID),
-            ("access", Word(&["proxy"])),
-            ("url!", Text),
-            ("orgId", Count),
-            ("isDefault", Flag),
-            ("editable", Flag),
-            ("basicAuth", Flag),
-            ("basicAuthUser", Text),
-            (
-                "jsonData",
-                Map(&[
-                    ("httpMethod", Word(&["GET", "POST"])),
-                    ("timeInterval!", DURATION),
-                    ("prometheusType", Word(&["Prometheus", "Mimir", "Thanos", "Cortex"])),
-                    ("prometheusVersion", Text),
-                    ("manageAlerts", Flag),
-                    ("tlsAuth", Flag),
-                    ("tlsAuthWithCACert", Flag),
-                    ("serverName", Text),
-                    ("timeout", Count),
-                    ("incrementalQuerying", Flag),
-                ]),
-            ),
-            ("secureJsonData", Named(&Text)),
-        ])),
-    ),
-]);
-
-/// Files of `provisioning/dashboards`.
-pub const PROVIDERS: Shape = Map(&[
-    ("apiVersion!", Count),
-    (
-        "providers!",
-        List(&Map(&[
-            ("name!", Text),
-            ("orgId", Count),
-            ("type", Word(&["file"])),
-            ("folder", Text),
-            ("folderUid", UID),
-            ("disableDeletion", Flag),
-            ("updateIntervalSeconds", Count),
-            ("allowUiUpdates", Flag),
-            ("options!", Map(&[("path!", Text), ("foldersFromFilesStructure", Flag)])),
-        ])),
-    ),
-]);
-
-const LABELS: Shape = Named(&Text);
-const NAMES: Shape = List(&Text);
-const MATCHERS: Shape = List(&List(&Text));
-
-const RULE: Shape = Map(&[
-    ("uid!", UID),
-    ("title!", Text),
-    ("condition!", Text),
-    (
-        "data!",
-        List(&Map(&[
-            ("refId!", Text),
-            ("queryType", Text),
-            ("relativeTimeRange", Map(&[("from!", Count), ("to!", Count)])),
-            ("datasourceUid!", Text),
-            ("model!", Any),
-        ])),
-    ),
-    // Each of ours belongs to a panel.
-    ("dashboardUid!", UID),
-    ("panelId!", Count),
-    ("noDataState!", Word(STATES)),
-    ("execErrState!", Word(&["Alerting", "Error", "OK", "KeepLast"])),
-    ("for!", DURATION),
-    ("keepFiringFor", DURATION),
-    ("missing_series_evals_to_resolve", Count),
-    ("annotations!", LABELS),
-    ("labels!", LABELS),
-    ("isPaused", Flag),
-]);
-
-const SLACK: Shape = Map(&[
-    ("url!", Text),
-    ("recipient", Text),
-    ("username", Text),
-    ("icon_emoji", Text),
-    ("icon_url", Text),
-    ("title!", Text),
-    ("text!", Text),
-    ("color", Text),
-    ("footer", Text),
-]);
-
-const WEBHOOK: Shape = Map(&[
-    ("url!", Text),
-    ("httpMethod", Word(&["POST", "PUT"])),
-    ("authorization_scheme", Text),
-    ("authorization_credentials", Text),
-    ("username", Text),
-    ("password", Text),
-    ("headers", Named(&Text)),
-    ("maxAlerts", Count),
-    ("title", Text),
-    ("message", Text),
-    ("payload", Map(&[("template!", Text), ("vars", Named(&Text))])),
-    ("tlsConfig", Map(&[("insecureSkipVerify", Flag), ("caCertificate", Text)])),
-]);
-
-const SLACK_RECEIVER: Shape =
-    Map(&[("uid!", UID), ("type!", Word(&["slack"])), ("disableResolveMessage", Flag), ("settings!", SLACK)]);
-const WEBHOOK_RECEIVER: Shape =
-    Map(&[("uid!", UID), ("type!", Word(&["webhook"])), ("disableResolveMessage", Flag), ("settings!", WEBHOOK)]);
-
-const TIMES: Shape = List(&Map(&[
-    ("times", List(&Map(&[("start_time!", TIME), ("end_time!", TIME)]))),
-    ("weekdays", NAMES),
-    ("days_of_month", NAMES),
-    ("months", NAMES),
-    ("years", NAMES),
-    ("location", Text),
-]));
-const TIME: Shape = Ruled("a time as 23:59", is_time);
-
-// A tree has as many levels as people want; two are checked, and the third is refused until somebody needs it.
-const ROUTE: Shape = Map(&[
-    ("receiver!", Text),
-    ("group_by", NAMES),
-    ("group_wait", DURATION),
-    ("group_interval", DURATION),
-    ("repeat_interval", DURATION),
-    ("object_matchers!", MATCHERS),
-    ("continue", Flag),
-    ("mute_time_intervals", NAMES),
-    ("active_time_intervals", NAMES),
-]);
-
-/// Files of `provisioning/alerting`.
-pub const ALERTING: Shape = Map(&[
-    ("apiVersion!", Count),
-    (
-        "groups",
-        List(&Map(&[
-            ("orgId", Count),
-            ("name!", Text),
-            ("folder!", Text),
-            ("interval!", DURATION),
-            ("rules!", List(&RULE)),
-        ])),
-    ),
-    (
-        "contactPoints",
-        List(&Map(&[
-            ("orgId", Count),
-            ("name!", Text),
-            ("receivers!", List(&Either(&SLACK_RECEIVER, &WEBHOOK_RECEIVER))),
-        ])),
-    ),
-    (
-        "policies",
-        List(&Map(&[
-            ("orgId", Count),
-            ("receiver!", Text),
-            ("group_by!", NAMES),
-            ("group_wait", DURATION),
-            ("group_interval", DURATION),
-            ("repeat_interval", DURATION),
-            ("routes", List(&ROUTE)),
-        ])),
-    ),
-    ("templates", List(&Map(&[("orgId", Count), ("name!", Text), ("template!", Text)]))),
-    ("muteTimes", List(&Map(&[("orgId", Count), ("name!", Text), ("time_intervals!", TIMES)]))),
-]);
+use crate::manifests::shape::faults;
+use keys::{ALERTING, DATASOURCES, PROVIDERS};
 
 /// All files below `grafana/provisioning`, by the folder they are in.
 #[derive(Debug)]
@@ -234,6 +52,36 @@ impl Provisioning {
                 group["rules"].as_array().into_iter().flatten().map(move |rule| (folder, rule))
             })
             .collect()
+    }
+
+    /// Who is told of an alert with these labels, and the times at which nobody is.
+    ///
+    /// Grafana's rule: the first route that fits, or all up to it that say `continue`; else the policy's own receiver.
+    pub fn told(&self, labels: &[(&str, &str)]) -> Vec<(&str, Vec<&str>)> {
+        let fits = |matcher: &Value| {
+            let value = labels.iter().find(|(name, _)| matcher[0] == **name).map_or("", |(_, value)| value);
+            match matcher[1].as_str().unwrap_or_default() {
+                "=" => matcher[2] == value,
+                "!=" => matcher[2] != value,
+                other => panic!("matchers with {other:?} are not judged here"),
+            }
+        };
+        let mut found = Vec::new();
+        for policy in self.all("alerting", "policies") {
+            for route in policy["routes"].as_array().into_iter().flatten() {
+                if route["object_matchers"].as_array().into_iter().flatten().all(fits) {
+                    let muted = route["mute_time_intervals"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                    found.push((route["receiver"].as_str().unwrap_or_default(), muted.collect()));
+                    if route["continue"] != true {
+                        return found;
+                    }
+                }
+            }
+            if found.is_empty() {
+                found.push((policy["receiver"].as_str().unwrap_or_default(), Vec::new()));
+            }
+        }
+        found
     }
 
     /// What is wrong with them, one by one and together.
@@ -315,6 +163,15 @@ impl Provisioning {
                 }
             }
         }
+        let texts = self.all("alerting", "templates").into_iter().filter_map(|template| template["template"].as_str());
+        let defined: BTreeSet<String> = texts.clone().flat_map(|text| quoted_after(text, "{{ define ")).collect();
+        let mut used: Vec<String> = texts.flat_map(|text| quoted_after(text, "template ")).collect();
+        for point in self.all("alerting", "contactPoints") {
+            each_text("", point, &mut |_, text| used.extend(quoted_after(text, "template ")));
+        }
+        for name in used {
+            want("template", &defined, &name.into());
+        }
         let expression = BTreeSet::from(["__expr__".to_owned()]);
         for (_, rule) in self.rules() {
             let queries = rule["data"].as_array().into_iter().flatten();
@@ -359,6 +216,13 @@ fn dollars(place: &str, document: &Value) -> Vec<String> {
     found
 }
 
+/// The words in quotes that follow another word.
+fn quoted_after(text: &str, word: &str) -> Vec<String> {
+    let found =
+        text.match_indices(word).filter_map(|(at, _)| text[at + word.len()..].strip_prefix('"')?.split('"').next());
+    found.map(str::to_owned).collect()
+}
+
 fn each_text(place: &str, value: &Value, see: &mut impl FnMut(&str, &str)) {
     match value {
         Value::String(text) => see(place, text),
@@ -370,21 +234,12 @@ fn each_text(place: &str, value: &Value, see: &mut impl FnMut(&str, &str)) {
     }
 }
 
-fn is_uid(text: &str) -> bool {
-    (1..=40).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-}
-
-fn is_time(text: &str) -> bool {
-    let number = |text: &str| text.parse::<u32>().ok().filter(|_| text.len() == 2);
-    let parts = text.split_once(':').and_then(|(hour, minute)| Some((number(hour)?, number(minute)?)));
-    parts.is_some_and(|(hour, minute)| (hour < 24 && minute < 60) || (hour, minute) == (24, 0))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::{ALERTING, Provisioning, dollars, faults};
+    use super::keys::ALERTING;
+    use super::{Provisioning, dollars, faults};
 
     #[test]
     fn a_misspelt_key_of_a_contact_point_is_found() {
@@ -399,10 +254,13 @@ mod tests {
     fn references_that_lead_nowhere_are_found() {
         let policy =
             json!({"receiver": "a", "group_by": ["x"], "routes": [{"receiver": "b", "mute_time_intervals": ["c"]}]});
-        let file = json!({"policies": [policy], "contactPoints": [{"name": "a"}]});
+        let point = json!({"name": "a", "receivers": [{"settings": {"title": "{{ template \"d\" . }}"}}]});
+        let file = json!({"policies": [policy], "contactPoints": [point]});
         let all = Provisioning { files: vec![("alerting".to_owned(), "f".to_owned(), file)] };
         let found = all.dangling();
-        assert_eq!(found, ["receiver \"b\": there is none of that name", "time \"c\": there is none of that name"]);
+        let wanted = ["receiver \"b\"", "time \"c\"", "template \"d\""]
+            .map(|what| format!("{what}: there is none of that name"));
+        assert_eq!(found, wanted);
     }
 
     #[test]
