@@ -116,13 +116,16 @@ fn now(source: &Source, panel: &Panel, query: &Query, prometheus: &Prometheus) -
 }
 
 fn series(data: &Value, points: &str, legend: &str) -> Vec<Series> {
+    // Where this repository lies is nobody's business.
+    let here =
+        crate::manifests::folder().join("..").canonicalize().expect("the repository exists").display().to_string();
     let point = |pair: &Value| Some((pair[0].as_f64()?, pair[1].as_str()?.parse().ok()?));
     let one = |found: &Value| {
         let labels: BTreeMap<String, String> = found["metric"]
             .as_object()
             .into_iter()
             .flatten()
-            .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+            .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.replace(&here, ""))))
             .collect();
         let points = match &found[points] {
             Value::Array(pair) if pair.first().is_some_and(Value::is_number) => {
