@@ -15,7 +15,7 @@ use crate::fixture::Fixture;
 use crate::tools::tool;
 
 /// A free port may be taken before nginx binds it, so there are several attempts; each further one is unlikelier.
-const ATTEMPTS: usize = 10;
+pub(crate) const ATTEMPTS: usize = 10;
 
 /// A started nginx; killed when dropped.
 #[derive(Debug)]
@@ -47,15 +47,7 @@ impl Nginx {
             drop(held);
             let text = text(&folder, plain, &secure, certificates);
             fs::write(folder.path("nginx.conf"), text).expect("the folder is writable");
-            // What is killed with the test must not leave it behind: there is but one process, and it goes with its parent.
-            let mut command = Command::new(tool("setpriv"));
-            command.args(["--pdeathsig", "KILL"]).arg(tool("nginx")).args(["-e", "stderr", "-c"]);
-            let process = Logged::spawn("nginx", command.arg(folder.path("nginx.conf")).arg("-p").arg(folder.root()));
-            let listens = process.wait_for_line("that it listens or cannot", |line| {
-                // Said once all sockets are bound.
-                (line.contains("OS: ").then_some(true)).or(line.contains("Address already in use").then_some(false))
-            });
-            if listens {
+            if let Some(process) = launched(&folder) {
                 return Self { plain, secure, process, folder };
             }
         }
@@ -83,7 +75,22 @@ impl Nginx {
     }
 }
 
-fn listener() -> TcpListener {
+/// Starts one process of nginx with the `nginx.conf` of a folder, which is to have `daemon off`, `master_process off` and the
+/// log level `notice`, and waits until it listens; `None` when somebody has one of its ports.
+#[track_caller]
+pub(crate) fn launched(folder: &Fixture) -> Option<Logged> {
+    // What is killed with the test must not leave it behind: there is but one process, and it goes with its parent.
+    let mut command = Command::new(tool("setpriv"));
+    command.args(["--pdeathsig", "KILL"]).arg(tool("nginx")).args(["-e", "stderr", "-c"]);
+    let process = Logged::spawn("nginx", command.arg(folder.path("nginx.conf")).arg("-p").arg(folder.root()));
+    let listens = process.wait_for_line("that it listens or cannot", |line| {
+        // Said once all sockets are bound.
+        (line.contains("OS: ").then_some(true)).or(line.contains("Address already in use").then_some(false))
+    });
+    listens.then_some(process)
+}
+
+pub(crate) fn listener() -> TcpListener {
     let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     bound.unwrap_or_else(|e: io::Error| panic!("127.0.0.1 has no free port: {e}"))
 }

@@ -2,9 +2,8 @@
 //! on a free port, before any Prometheus.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
 
 use rustix::process::geteuid;
 
@@ -12,10 +11,7 @@ use crate::child::Logged;
 use crate::fixture::Fixture;
 use crate::manifests;
 use crate::manifests::monitoring_server::edited;
-use crate::tools::tool;
-
-/// A free port may be taken before nginx binds it, so there are several attempts; each further one is unlikelier.
-const ATTEMPTS: usize = 10;
+use crate::nginx::{ATTEMPTS, launched, listener};
 
 /// A started gate; killed when dropped.
 #[derive(Debug)]
@@ -32,19 +28,9 @@ impl Gate {
     pub fn start(prometheus: SocketAddr, secrets: &Path) -> Self {
         let folder = Fixture::new();
         for _ in 0..ATTEMPTS {
-            let held = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("127.0.0.1 has a free port");
-            let address = held.local_addr().expect("a listener knows its address");
-            drop(held);
+            let address = listener().local_addr().expect("a listener knows its address");
             fs::write(folder.path("nginx.conf"), text(&folder, address, prometheus, secrets)).expect("it is writable");
-            // What is killed with the test must not leave it behind: there is but one process, and it goes with its parent.
-            let mut command = Command::new(tool("setpriv"));
-            command.args(["--pdeathsig", "KILL"]).arg(tool("nginx")).args(["-e", "stderr", "-c"]);
-            let process = Logged::spawn("nginx", command.arg(folder.path("nginx.conf")).arg("-p").arg(folder.root()));
-            let listens = process.wait_for_line("that it listens or cannot", |line| {
-                // Said once all sockets are bound.
-                (line.contains("OS: ").then_some(true)).or(line.contains("Address already in use").then_some(false))
-            });
-            if listens {
+            if let Some(process) = launched(&folder) {
                 return Self { address, process, _folder: folder };
             }
         }
