@@ -180,9 +180,9 @@ const TOGETHER: &[(&[(&str, &str)], bool)] = &[
     (&[("alertname", "NodesMissing"), ("severity", "critical"), ("cluster", "east")], true),
     (&[("alertname", "NodesMissing"), ("severity", "critical"), ("cluster", "west")], false),
     (&[("alertname", "FilesystemFull"), ("severity", "critical"), ("cluster", "east"), ("instance", "n1")], false),
-    (&[("alertname", "FilesystemFull"), ("severity", "warning"), ("cluster", "east"), ("instance", "n1")], true),
-    (&[("alertname", "FilesystemFull"), ("severity", "warning"), ("cluster", "east"), ("instance", "n2")], false),
-    (&[("alertname", "FilesystemFull"), ("severity", "warning"), ("cluster", "west"), ("instance", "n1")], false),
+    (&[("alertname", "FilesystemAlmostFull"), ("severity", "warning"), ("cluster", "east"), ("instance", "n1")], true),
+    (&[("alertname", "FilesystemAlmostFull"), ("severity", "warning"), ("cluster", "east"), ("instance", "n2")], false),
+    (&[("alertname", "FilesystemAlmostFull"), ("severity", "warning"), ("cluster", "west"), ("instance", "n1")], false),
 ];
 
 #[test]
