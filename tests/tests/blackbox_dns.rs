@@ -270,13 +270,15 @@ fn a_real_server_over_udp_tcp_and_tls() {
     tls::certificate(folder.path());
     let (_server, plain, secure) = unbound(folder.path());
     let place = folder.path().display();
-    let ca = format!("tls_config: {{ca_file: '{place}/cert.pem'}}, dns_over_tls: true, transport_protocol: tcp");
+    // The name localhost has an address of each family, and unbound listens on one.
+    let tls = "dns_over_tls: true, transport_protocol: tcp, preferred_ip_protocol: ip4";
+    let ca = format!("tls_config: {{ca_file: '{place}/cert.pem'}}, {tls}");
     let mx = r#"query_name: mail.example, query_type: MX, validate_answer_rrs: {fail_if_not_matches_regexp: ["^mail.example.\t300\tIN\tMX\t10 mx.mail.example.$"]}"#;
     let blackbox = exporter(&[
         ("mx", mx),
         ("mx_tcp", &format!("{mx}, transport_protocol: tcp")),
         ("mx_tls", &format!("{mx}, {ca}")),
-        ("untrusted", &format!("{mx}, dns_over_tls: true, transport_protocol: tcp")),
+        ("untrusted", &format!("{mx}, {tls}")),
         ("many", "query_name: many.example"),
         ("edns", "query_name: many.example, edns_udp_size: 1232"),
         ("again", "query_name: many.example, retry_truncated_over_tcp: true"),

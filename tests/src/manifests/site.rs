@@ -30,7 +30,7 @@ const MODULES: &str = "modules:
   http_2xx:
     prober: http
     timeout: 1s
-    http: {tls_config: {ca_file: {ca}}, fail_if_body_matches_regexp: [fatal error]}
+    http: {preferred_ip_protocol: ip4, tls_config: {ca_file: {ca}}, fail_if_body_matches_regexp: [fatal error]}
   ping: {prober: icmp, timeout: 1s}
 ";
 

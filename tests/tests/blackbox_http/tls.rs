@@ -52,7 +52,7 @@ fn what_tls_tells() {
     assert_eq!(server.hello().alpn, ["h2", "http/1.1"]);
     module(&pki, ", enable_http2: false", "").probe("m", &target).holds(&["probe_success 1"]);
     assert!(server.hello().alpn.is_empty());
-    let untrusted = Blackbox::start("modules: {m: {prober: http, timeout: 5s}}");
+    let untrusted = Blackbox::start("modules: {m: {prober: http, timeout: 5s, http: {preferred_ip_protocol: ip4}}}");
     untrusted.probe("m", &target).failed("tls", "certificate_untrusted").holds(&[
         "probe_http_ssl 0",
         "probe_http_duration_seconds{phase=\"connect\"} 0",
@@ -118,7 +118,7 @@ fn redirects_into_tls_and_out_of_it() {
         "probe_http_duration_seconds{phase=\"tls\"} > 0",
         "probe_ssl_earliest_cert_expiry",
     ]);
-    let untrusting = Blackbox::start("modules: {m: {prober: http, timeout: 5s}}");
+    let untrusting = Blackbox::start("modules: {m: {prober: http, timeout: 5s, http: {preferred_ip_protocol: ip4}}}");
     untrusting
         .probe("m", &plain.at("/"))
         .failed("tls", "certificate_untrusted")
