@@ -32,6 +32,7 @@ pub static COLLECTORS: &[&Row] = &[
     &network::netclass::ROW,
     &network::netdev::ROW,
     &network::netstat::ROW,
+    &storage::nfs::ROW,
     &storage::nvme::ROW,
     &system::os::ROW,
     &hardware::powersupplyclass::ROW,

@@ -11,6 +11,7 @@ pub(crate) mod mountinfo;
 pub(crate) mod netlink;
 pub(crate) mod proc_stat;
 pub(crate) mod rtnl;
+pub(crate) mod sunrpc;
 pub(crate) mod timex;
 
 /// No file has more CPUs than this; Linux itself stops at 8,192. What comes after is not looked at.

@@ -20,6 +20,7 @@ pub static PARSERS: &[Parser] = &[
     super::storage::diskstats::PARSER,
     super::storage::diskstats::UDEV_PARSER,
     super::storage::mdadm::PARSER,
+    super::storage::nfs::PARSER,
     super::system::loadavg::PARSER,
     super::system::os::PARSER,
     super::system::pressure::PARSER,

@@ -3,4 +3,5 @@
 pub(super) mod diskstats;
 pub(super) mod filesystem;
 pub(super) mod mdadm;
+pub(super) mod nfs;
 pub(super) mod nvme;
