@@ -33,6 +33,7 @@ pub static COLLECTORS: &[&Row] = &[
     &network::netdev::ROW,
     &network::netstat::ROW,
     &storage::nfs::ROW,
+    &storage::nfsd::ROW,
     &storage::nvme::ROW,
     &system::os::ROW,
     &hardware::powersupplyclass::ROW,

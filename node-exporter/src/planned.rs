@@ -37,7 +37,6 @@ pub static PLANNED: &[Planned] = &[
     off("meminfo_numa", &[]),
     off("mountstats", &[]),
     off("network_route", &[]),
-    on("nfsd", &[]),
     off("ntp", NTP),
     off("nvmesubsystem", &[]),
     off("pcidevice", PCIDEVICE),

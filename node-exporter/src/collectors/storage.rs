@@ -4,4 +4,5 @@ pub(super) mod diskstats;
 pub(super) mod filesystem;
 pub(super) mod mdadm;
 pub(super) mod nfs;
+pub(super) mod nfsd;
 pub(super) mod nvme;
