@@ -44,6 +44,7 @@ pub static COLLECTORS: &[&Row] = &[
     &network::sockstat::ROW,
     &network::softnet::ROW,
     &processor::stat::ROW,
+    &storage::tapestats::ROW,
     &system::textfile::ROW,
     &hardware::thermal_zone::ROW,
     &system::time::ROW,

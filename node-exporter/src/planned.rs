@@ -26,7 +26,6 @@ pub static PLANNED: &[Planned] = &[
     off("drbd", &[]),
     off("drm", &[]),
     off("ethtool", ETHTOOL),
-    on("fibrechannel", &[]),
     on("infiniband", INFINIBAND),
     off("interrupts", INTERRUPTS),
     on("ipvs", IPVS),
@@ -50,7 +49,6 @@ pub static PLANNED: &[Planned] = &[
     off("swap", &[]),
     off("sysctl", SYSCTL),
     off("systemd", SYSTEMD),
-    on("tapestats", TAPESTATS),
     off("tcpstat", &[]),
     off("wifi", WIFI),
     off("xfrm", &[]),
@@ -153,9 +151,6 @@ const SYSTEMD: &[Flag] = &[
     Flag::switch("collector.systemd.enable-restarts-metrics", false, "Restarts of each service."),
     Flag::switch("collector.systemd.enable-start-time-metrics", false, "When each unit was started."),
 ];
-
-const TAPESTATS: &[Flag] =
-    &[Flag::text("collector.tapestats.ignored-devices", "^$", "Pattern for the tape drives to leave out.")];
 
 const WIFI: &[Flag] = &[Flag::text("collector.wifi.fixtures", "", "Directory with recorded answers, for tests.")];
 

@@ -6,3 +6,4 @@ pub(super) mod mdadm;
 pub(super) mod nfs;
 pub(super) mod nfsd;
 pub(super) mod nvme;
+pub(super) mod tapestats;
