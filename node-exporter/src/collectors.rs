@@ -23,6 +23,7 @@ pub static COLLECTORS: &[&Row] = &[
     &hardware::dmi::ROW,
     &hardware::edac::ROW,
     &system::entropy::ROW,
+    &storage::fibrechannel::ROW,
     &system::filefd::ROW,
     &storage::filesystem::ROW,
     &hardware::hwmon::ROW,

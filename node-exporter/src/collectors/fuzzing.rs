@@ -19,6 +19,7 @@ pub static PARSERS: &[Parser] = &[
     super::processor::schedstat::PARSER,
     super::storage::diskstats::PARSER,
     super::storage::diskstats::UDEV_PARSER,
+    super::storage::fibrechannel::PARSER,
     super::storage::mdadm::PARSER,
     super::storage::nfs::PARSER,
     super::system::loadavg::PARSER,

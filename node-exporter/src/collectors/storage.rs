@@ -1,6 +1,7 @@
 //! Disks, arrays and file systems.
 
 pub(super) mod diskstats;
+pub(super) mod fibrechannel;
 pub(super) mod filesystem;
 pub(super) mod mdadm;
 pub(super) mod nfs;
