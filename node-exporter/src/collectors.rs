@@ -54,6 +54,7 @@ pub static COLLECTORS: &[&Row] = &[
     &system::uname::ROW,
     &memory::vmstat::ROW,
     &hardware::watchdog::ROW,
+    &storage::xfs::ROW,
 ];
 
 #[cfg(test)]

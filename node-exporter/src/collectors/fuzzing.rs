@@ -22,6 +22,7 @@ pub static PARSERS: &[Parser] = &[
     super::storage::fibrechannel::PARSER,
     super::storage::mdadm::PARSER,
     super::storage::nfs::PARSER,
+    super::storage::xfs::PARSER,
     super::system::loadavg::PARSER,
     super::system::os::PARSER,
     super::system::pressure::PARSER,

@@ -8,3 +8,4 @@ pub(super) mod nfs;
 pub(super) mod nfsd;
 pub(super) mod nvme;
 pub(super) mod tapestats;
+pub(super) mod xfs;
