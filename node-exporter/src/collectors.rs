@@ -55,6 +55,7 @@ pub static COLLECTORS: &[&Row] = &[
     &memory::vmstat::ROW,
     &hardware::watchdog::ROW,
     &storage::xfs::ROW,
+    &storage::zfs::ROW,
 ];
 
 #[cfg(test)]

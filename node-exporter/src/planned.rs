@@ -52,7 +52,6 @@ pub static PLANNED: &[Planned] = &[
     off("tcpstat", &[]),
     off("wifi", WIFI),
     off("xfrm", &[]),
-    on("zfs", &[]),
     off("zoneinfo", &[]),
 ];
 

@@ -23,6 +23,7 @@ pub static PARSERS: &[Parser] = &[
     super::storage::mdadm::PARSER,
     super::storage::nfs::PARSER,
     super::storage::xfs::PARSER,
+    super::storage::zfs::PARSER,
     super::system::loadavg::PARSER,
     super::system::os::PARSER,
     super::system::pressure::PARSER,

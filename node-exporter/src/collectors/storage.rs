@@ -9,3 +9,4 @@ pub(super) mod nfsd;
 pub(super) mod nvme;
 pub(super) mod tapestats;
 pub(super) mod xfs;
+pub(super) mod zfs;
