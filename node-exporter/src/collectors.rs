@@ -15,6 +15,7 @@ mod system;
 /// All collectors, by name.
 pub static COLLECTORS: &[&Row] = &[
     &network::arp::ROW,
+    &storage::bcache::ROW,
     &network::bonding::ROW,
     &network::conntrack::ROW,
     &processor::cpu::ROW,

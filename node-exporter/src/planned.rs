@@ -16,13 +16,11 @@ const fn off(name: &'static str, flags: &'static [Flag]) -> Planned {
 
 /// All of them, by name.
 pub static PLANNED: &[Planned] = &[
-    on("bcache", BCACHE),
     on("bcachefs", &[]),
     on("btrfs", &[]),
     off("buddyinfo", &[]),
     off("cgroups", &[]),
     off("cpu_vulnerabilities", &[]),
-    on("dmmultipath", &[]),
     off("drbd", &[]),
     off("drm", &[]),
     off("ethtool", ETHTOOL),
@@ -54,9 +52,6 @@ pub static PLANNED: &[Planned] = &[
     off("xfrm", &[]),
     off("zoneinfo", &[]),
 ];
-
-const BCACHE: &[Flag] =
-    &[Flag::switch("collector.bcache.priorityStats", false, "Priority statistics, from a file that is slow to read.")];
 
 const ETHTOOL: &[Flag] = &[
     Flag::text("collector.ethtool.device-include", "", "Pattern for the interfaces to keep."),

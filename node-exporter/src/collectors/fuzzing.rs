@@ -17,6 +17,7 @@ pub static PARSERS: &[Parser] = &[
     super::network::udp_queues::PARSER,
     super::processor::cpufreq::PARSER,
     super::processor::schedstat::PARSER,
+    super::storage::bcache::PARSER,
     super::storage::diskstats::PARSER,
     super::storage::diskstats::UDEV_PARSER,
     super::storage::fibrechannel::PARSER,

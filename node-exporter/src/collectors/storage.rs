@@ -1,5 +1,6 @@
 //! Disks, arrays and file systems.
 
+pub(super) mod bcache;
 pub(super) mod diskstats;
 pub(super) mod fibrechannel;
 pub(super) mod filesystem;
