@@ -22,6 +22,7 @@ pub static COLLECTORS: &[&Row] = &[
     &processor::cpufreq::ROW,
     &storage::diskstats::ROW,
     &hardware::dmi::ROW,
+    &storage::dmmultipath::ROW,
     &hardware::edac::ROW,
     &system::entropy::ROW,
     &storage::fibrechannel::ROW,

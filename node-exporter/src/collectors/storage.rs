@@ -2,6 +2,7 @@
 
 pub(super) mod bcache;
 pub(super) mod diskstats;
+pub(super) mod dmmultipath;
 pub(super) mod fibrechannel;
 pub(super) mod filesystem;
 pub(super) mod mdadm;
