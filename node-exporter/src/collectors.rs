@@ -17,6 +17,7 @@ pub static COLLECTORS: &[&Row] = &[
     &network::arp::ROW,
     &storage::bcache::ROW,
     &network::bonding::ROW,
+    &storage::btrfs::ROW,
     &network::conntrack::ROW,
     &processor::cpu::ROW,
     &processor::cpufreq::ROW,

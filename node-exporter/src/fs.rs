@@ -486,6 +486,11 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, CollectError> {
     Ok(text)
 }
 
+/// Opens a directory in passing.
+pub fn open_dir(path: &Path) -> io::Result<OwnedFd> {
+    open(path, OFlags::DIRECTORY)
+}
+
 /// Whether `path` is a directory that can be looked up.
 pub fn is_dir(path: &Path) -> bool {
     File::open(path).and_then(|file| file.metadata()).is_ok_and(|meta| meta.is_dir())

@@ -1,6 +1,7 @@
 //! What several collectors share about the kernel: parsers of its files, sets that are followed over scrapes, netlink,
 //! and the system calls that have no safe wrapper elsewhere.
 
+pub(crate) mod btrfs;
 pub(crate) mod cpu_dirs;
 pub(crate) mod cpu_labels;
 pub(crate) mod cpuinfo;

@@ -17,7 +17,6 @@ const fn off(name: &'static str, flags: &'static [Flag]) -> Planned {
 /// All of them, by name.
 pub static PLANNED: &[Planned] = &[
     on("bcachefs", &[]),
-    on("btrfs", &[]),
     off("buddyinfo", &[]),
     off("cgroups", &[]),
     off("cpu_vulnerabilities", &[]),
