@@ -16,6 +16,7 @@ mod system;
 pub static COLLECTORS: &[&Row] = &[
     &network::arp::ROW,
     &storage::bcache::ROW,
+    &storage::bcachefs::ROW,
     &network::bonding::ROW,
     &storage::btrfs::ROW,
     &network::conntrack::ROW,

@@ -16,7 +16,6 @@ const fn off(name: &'static str, flags: &'static [Flag]) -> Planned {
 
 /// All of them, by name.
 pub static PLANNED: &[Planned] = &[
-    on("bcachefs", &[]),
     off("buddyinfo", &[]),
     off("cgroups", &[]),
     off("cpu_vulnerabilities", &[]),

@@ -18,6 +18,7 @@ pub static PARSERS: &[Parser] = &[
     super::processor::cpufreq::PARSER,
     super::processor::schedstat::PARSER,
     super::storage::bcache::PARSER,
+    super::storage::bcachefs::PARSER,
     super::storage::btrfs::PARSER,
     super::storage::diskstats::PARSER,
     super::storage::diskstats::UDEV_PARSER,

@@ -1,6 +1,7 @@
 //! Disks, arrays and file systems.
 
 pub(super) mod bcache;
+pub(super) mod bcachefs;
 pub(super) mod btrfs;
 pub(super) mod diskstats;
 pub(super) mod dmmultipath;
