@@ -25,6 +25,7 @@ pub static COLLECTORS: &[&Row] = &[
     &storage::diskstats::ROW,
     &hardware::dmi::ROW,
     &storage::dmmultipath::ROW,
+    &storage::drbd::ROW,
     &hardware::edac::ROW,
     &system::entropy::ROW,
     &storage::fibrechannel::ROW,

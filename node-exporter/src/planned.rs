@@ -19,7 +19,6 @@ pub static PLANNED: &[Planned] = &[
     off("buddyinfo", &[]),
     off("cgroups", &[]),
     off("cpu_vulnerabilities", &[]),
-    off("drbd", &[]),
     off("drm", &[]),
     off("ethtool", ETHTOOL),
     on("infiniband", INFINIBAND),

@@ -22,6 +22,7 @@ pub static PARSERS: &[Parser] = &[
     super::storage::btrfs::PARSER,
     super::storage::diskstats::PARSER,
     super::storage::diskstats::UDEV_PARSER,
+    super::storage::drbd::PARSER,
     super::storage::fibrechannel::PARSER,
     super::storage::mdadm::PARSER,
     super::storage::nfs::PARSER,

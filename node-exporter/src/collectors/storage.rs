@@ -5,6 +5,7 @@ pub(super) mod bcachefs;
 pub(super) mod btrfs;
 pub(super) mod diskstats;
 pub(super) mod dmmultipath;
+pub(super) mod drbd;
 pub(super) mod fibrechannel;
 pub(super) mod filesystem;
 pub(super) mod mdadm;
