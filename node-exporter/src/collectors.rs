@@ -41,6 +41,7 @@ pub static COLLECTORS: &[&Row] = &[
     &storage::nfs::ROW,
     &storage::nfsd::ROW,
     &storage::nvme::ROW,
+    &storage::nvmesubsystem::ROW,
     &system::os::ROW,
     &hardware::powersupplyclass::ROW,
     &system::pressure::ROW,

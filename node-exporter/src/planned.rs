@@ -32,7 +32,6 @@ pub static PLANNED: &[Planned] = &[
     off("mountstats", &[]),
     off("network_route", &[]),
     off("ntp", NTP),
-    off("nvmesubsystem", &[]),
     off("pcidevice", PCIDEVICE),
     off("perf", PERF),
     off("processes", &[]),

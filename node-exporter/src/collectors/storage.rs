@@ -12,6 +12,7 @@ pub(super) mod mdadm;
 pub(super) mod nfs;
 pub(super) mod nfsd;
 pub(super) mod nvme;
+pub(super) mod nvmesubsystem;
 pub(super) mod tapestats;
 pub(super) mod xfs;
 pub(super) mod zfs;
