@@ -35,6 +35,7 @@ pub static COLLECTORS: &[&Row] = &[
     &system::loadavg::ROW,
     &storage::mdadm::ROW,
     &memory::meminfo::ROW,
+    &storage::mountstats::ROW,
     &network::netclass::ROW,
     &network::netdev::ROW,
     &network::netstat::ROW,

@@ -29,7 +29,6 @@ pub static PLANNED: &[Planned] = &[
     off("lnstat", &[]),
     off("logind", &[]),
     off("meminfo_numa", &[]),
-    off("mountstats", &[]),
     off("network_route", &[]),
     off("ntp", NTP),
     off("pcidevice", PCIDEVICE),

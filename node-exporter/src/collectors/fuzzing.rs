@@ -25,6 +25,7 @@ pub static PARSERS: &[Parser] = &[
     super::storage::drbd::PARSER,
     super::storage::fibrechannel::PARSER,
     super::storage::mdadm::PARSER,
+    super::storage::mountstats::PARSER,
     super::storage::nfs::PARSER,
     super::storage::xfs::PARSER,
     super::storage::zfs::PARSER,

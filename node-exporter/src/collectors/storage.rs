@@ -9,6 +9,7 @@ pub(super) mod drbd;
 pub(super) mod fibrechannel;
 pub(super) mod filesystem;
 pub(super) mod mdadm;
+pub(super) mod mountstats;
 pub(super) mod nfs;
 pub(super) mod nfsd;
 pub(super) mod nvme;
