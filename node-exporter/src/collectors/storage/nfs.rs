@@ -2,9 +2,9 @@
 //!
 //! * Source: kernel net/sunrpc/stats.c (`rpc_proc_show`); the order of the procedures from fs/nfs/nfs{2,3,4}xdr.c.
 //! * Units: packets, connections, calls.
-//! * Absent when: the NFS client is not loaded: no data. A line that the kernel does not write has no samples.
+//! * Absent when: the NFS client is not loaded: no data. Calls of a version that the kernel does not speak are 0.
 //! * Differs from the Go exporter: a line that is malformed costs its own samples and one that is not known nothing,
-//!   either costs all there; a protocol that the kernel does not speak is left out, not 0.
+//!   where either costs all.
 
 use common::collector::{Collector, Row, Scrape};
 use common::error::{BadField, CollectError};
@@ -57,6 +57,16 @@ const OPERATIONS_4: [&str; 59] = [
     "DestroyClientID", "Seek", "Allocate", "DeAllocate", "LayoutStats", "Clone",
 ];
 
+/// A version of the protocol: the line of its calls, its label, its procedures, and how many of those there have to be.
+/// Version 4 has gained some ever since.
+type Version = (&'static str, &'static str, &'static [&'static str], usize);
+
+const VERSIONS: [Version; 3] = [
+    ("proc2", "2", &PROCEDURES_2, PROCEDURES_2.len()),
+    ("proc3", "3", &PROCEDURES_3, PROCEDURES_3.len()),
+    ("proc4", "4", &OPERATIONS_4, 0),
+];
+
 struct Nfs {
     file: KeptFile,
 }
@@ -66,10 +76,16 @@ impl Collector for Nfs {
         let Some(text) = self.file.read_if_present()? else {
             return Err(CollectError::no_data("the NFS client is not loaded"));
         };
-        let mut problems = Vec::new();
+        let (mut problems, mut spoken, mut understood) = (Vec::new(), [false; VERSIONS.len()], false);
         for line in sunrpc::parse(text) {
-            if let Err(bad) = encode(&line, page) {
-                problems.push(bad);
+            match encode(&line, page, &mut spoken) {
+                Ok(known) => understood |= known,
+                Err(bad) => problems.push(bad),
+            }
+        }
+        for ((_, label, procedures, _), spoken) in VERSIONS.iter().zip(spoken) {
+            if understood && !spoken {
+                requests(procedures, label, std::iter::empty(), page);
             }
         }
         for bad in problems {
@@ -81,7 +97,8 @@ impl Collector for Nfs {
 
 const NONE: &[&str] = &[];
 
-fn encode(line: &Line<'_>, page: &mut Page) -> Result<(), BadField> {
+/// Writes what a line tells, and notes which versions have one; gives whether the line is known.
+fn encode(line: &Line<'_>, page: &mut Page, spoken: &mut [bool; VERSIONS.len()]) -> Result<bool, BadField> {
     match line.key {
         b"net" => {
             let [_, udp, tcp, connections] = line.numbers("packets and connections")?;
@@ -95,17 +112,19 @@ fn encode(line: &Line<'_>, page: &mut Page) -> Result<(), BadField> {
             page.sample(&RETRANSMISSIONS, NONE, retransmissions);
             page.sample(&REFRESHES, NONE, refreshes);
         }
-        b"proc2" => requests(&PROCEDURES_2, "2", line.calls(PROCEDURES_2.len())?, page),
-        b"proc3" => requests(&PROCEDURES_3, "3", line.calls(PROCEDURES_3.len())?, page),
-        // What this kernel does not know yet was never called.
-        b"proc4" => requests(&OPERATIONS_4, "4", line.calls(0)?.chain(std::iter::repeat(0.0)), page),
-        _ => {}
+        key => {
+            let known = VERSIONS.iter().zip(spoken).find(|((name, ..), _)| name.as_bytes() == key);
+            let Some(((_, label, procedures, least), spoken)) = known else { return Ok(false) };
+            *spoken = true;
+            requests(procedures, label, line.calls(*least)?, page);
+        }
     }
-    Ok(())
+    Ok(true)
 }
 
+/// What this kernel does not know was never called.
 fn requests(procedures: &[&str], version: &str, calls: impl Iterator<Item = f64>, page: &mut Page) {
-    for (procedure, calls) in procedures.iter().zip(calls) {
+    for (procedure, calls) in procedures.iter().zip(calls.chain(std::iter::repeat(0.0))) {
         page.sample(&REQUESTS, &[procedure, version], calls);
     }
 }
@@ -146,10 +165,10 @@ mod tests {
             "node_nfs_rpc_retransmissions_total 4",
             "node_nfs_rpcs_total 1.8446744073709552e+19",
         ];
-        check("net 5 2 3 1\nrpc 18446744073709551615 4 701", 6, &all, &[]);
+        check("net 5 2 3 1\nrpc 18446744073709551615 4 701", 6 + 99, &all, &[]);
         check(
             "proc2 18 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18\n",
-            18,
+            99,
             &[
                 "node_nfs_requests_total{method=\"Null\",proto=\"2\"} 1",
                 "node_nfs_requests_total{method=\"FsStat\",proto=\"2\"} 18",
@@ -158,7 +177,7 @@ mod tests {
         );
         check(
             "proc4 2 9 8\n",
-            59,
+            99,
             &[
                 "node_nfs_requests_total{method=\"Read\",proto=\"4\"} 8",
                 "node_nfs_requests_total{method=\"Clone\",proto=\"4\"} 0",
@@ -172,7 +191,7 @@ mod tests {
         let at = "proc/net/rpc/nfs";
         check(
             "rpc 1 2\nnet 5 2 3 1\nproc3 22 1 2",
-            3,
+            3 + 18 + 59,
             &[],
             &[
                 &format!("{at}:1: calls: expected a whole number, found \"\""),
@@ -187,7 +206,7 @@ mod tests {
     fn garbage() {
         check(
             "\u{1}\nproc9 1 2\nnet a b c d\nrpc 1 2 3\n",
-            3,
+            3 + 99,
             &["node_nfs_rpcs_total 1"],
             &["proc/net/rpc/nfs:3: packets and connections: expected a whole number, found \"a\""],
         );

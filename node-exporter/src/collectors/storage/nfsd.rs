@@ -3,10 +3,10 @@
 //! * Source: kernel fs/nfsd/stats.c and net/sunrpc/stats.c (`svc_seq_show`); operations of version 4 by their numbers in
 //!   RFC 7530, up to 39.
 //! * Units: bytes, packets, connections, calls, threads, blocks.
-//! * Absent when: the NFS server is not loaded: no data. A line that the kernel does not write has no samples: `ra` in
-//!   newer ones, `wdeleg_getattr` in older ones, `proc2` mostly.
+//! * Absent when: the NFS server is not loaded: no data. Calls of a version that the kernel does not speak are 0; any other
+//!   line that it does not write has no samples.
 //! * Differs from the Go exporter: a line that is malformed costs its own samples and one that is not known nothing,
-//!   either costs all there; a line that is not there is left out, not 0.
+//!   where either costs all.
 
 use common::collector::{Collector, Row, Scrape};
 use common::error::{BadField, CollectError};
@@ -79,8 +79,19 @@ const OPERATIONS_4: [&str; 40] = [
     "SetClientID", "SetClientIDConfirm", "Verify", "Write", "RelLockOwner",
 ];
 
-/// Up to and with Write; kernels of long ago stop there.
-const LEAST_OPERATIONS_4: usize = 39;
+/// Lines of calls: key, version of the protocol, procedures, and how many of those there have to be. Of version 4 there are
+/// those up to and with Write on kernels of long ago.
+type Version = (&'static str, &'static str, &'static [&'static str], usize);
+
+const VERSIONS: [Version; 4] = [
+    ("proc2", "2", &PROCEDURES_2, PROCEDURES_2.len()),
+    ("proc3", "3", &PROCEDURES_3, PROCEDURES_3.len()),
+    ("proc4ops", "4", &OPERATIONS_4, 39),
+    (DELEGATED, "4", &["WdelegGetattr"], 1),
+];
+
+/// The number of this line is not that of the procedures, but of the calls.
+const DELEGATED: &str = "wdeleg_getattr";
 
 struct Nfsd {
     file: KeptFile,
@@ -91,10 +102,16 @@ impl Collector for Nfsd {
         let Some(text) = self.file.read_if_present()? else {
             return Err(CollectError::no_data("the NFS server is not loaded"));
         };
-        let mut problems = Vec::new();
+        let (mut problems, mut spoken, mut understood) = (Vec::new(), [false; VERSIONS.len()], false);
         for line in sunrpc::parse(text) {
-            if let Err(bad) = encode(&line, page) {
-                problems.push(bad);
+            match encode(&line, page, &mut spoken) {
+                Ok(known) => understood |= known,
+                Err(bad) => problems.push(bad),
+            }
+        }
+        for ((_, label, procedures, _), spoken) in VERSIONS.iter().zip(spoken) {
+            if understood && !spoken {
+                requests(procedures, label, std::iter::empty(), page);
             }
         }
         for bad in problems {
@@ -106,7 +123,8 @@ impl Collector for Nfsd {
 
 const NONE: &[&str] = &[];
 
-fn encode(line: &Line<'_>, page: &mut Page) -> Result<(), BadField> {
+/// Writes what a line tells, and notes which versions have one; gives whether the line is known.
+fn encode(line: &Line<'_>, page: &mut Page, spoken: &mut [bool; VERSIONS.len()]) -> Result<bool, BadField> {
     match line.key {
         b"rc" => {
             let [hits, misses, nocache] = line.numbers("calls")?;
@@ -145,19 +163,23 @@ fn encode(line: &Line<'_>, page: &mut Page) -> Result<(), BadField> {
             page.sample(&ERRORS, &["cInt"], client);
             page.sample(&ERRORS, &["fmt"], format);
         }
-        b"proc2" => requests(&PROCEDURES_2, "2", line.calls(PROCEDURES_2.len())?, page),
-        b"proc3" => requests(&PROCEDURES_3, "3", line.calls(PROCEDURES_3.len())?, page),
-        b"proc4ops" => requests(&OPERATIONS_4, "4", line.calls(LEAST_OPERATIONS_4)?, page),
-        b"wdeleg_getattr" => {
-            let [calls] = line.numbers("calls")?;
-            page.sample(&REQUESTS, &["WdelegGetattr", "4"], calls);
+        key => {
+            let known = VERSIONS.iter().zip(spoken).find(|((name, ..), _)| name.as_bytes() == key);
+            let Some(((name, label, procedures, least), spoken)) = known else { return Ok(false) };
+            *spoken = true;
+            if *name == DELEGATED {
+                requests(procedures, label, line.numbers::<1>("calls")?.into_iter(), page);
+            } else {
+                requests(procedures, label, line.calls(*least)?, page);
+            }
         }
-        _ => {}
     }
-    Ok(())
+    Ok(true)
 }
 
+/// What this kernel does not know was never called.
 fn requests(procedures: &[&str], version: &str, calls: impl Iterator<Item = f64>, page: &mut Page) {
+    let calls = calls.chain(std::iter::repeat(0.0));
     for (procedure, calls) in procedures.iter().zip(calls).filter(|(procedure, _)| !procedure.is_empty()) {
         page.sample(&REQUESTS, &[procedure, version], calls);
     }
@@ -184,7 +206,7 @@ mod tests {
                     rpc 18 4 1 2 3\nproc4 2 1 2\nwdeleg_getattr 15";
         check(
             text,
-            17,
+            17 + 17 + 21 + 35,
             &[
                 "node_nfsd_reply_cache_nocache_total 3",
                 "node_nfsd_server_threads 8",
@@ -202,7 +224,7 @@ mod tests {
         let numbers = |n: usize| (0..n).map(|n| format!(" {n}")).collect::<String>();
         check(
             &format!("proc3 22{}\n", numbers(22)),
-            21,
+            17 + 21 + 35 + 1,
             &[
                 "node_nfsd_requests_total{method=\"GetAttr\",proto=\"3\"} 1",
                 "node_nfsd_requests_total{method=\"Commit\",proto=\"3\"} 21",
@@ -211,14 +233,14 @@ mod tests {
         );
         check(
             &format!("proc4ops 72{}\n", numbers(72)),
-            35,
+            17 + 21 + 35 + 1,
             &[
                 "node_nfsd_requests_total{method=\"Access\",proto=\"4\"} 3",
                 "node_nfsd_requests_total{method=\"RelLockOwner\",proto=\"4\"} 39",
             ],
             &[],
         );
-        check(&format!("proc4ops 39{}\n", numbers(39)), 34, &[], &[]);
+        check(&format!("proc4ops 39{}\n", numbers(39)), 17 + 21 + 35 + 1, &[], &[]);
     }
 
     #[test]
@@ -239,7 +261,7 @@ mod tests {
     fn garbage() {
         check(
             "\u{1}\nproc9 x\nproc2 18 a\nfh -1\nio 1 2\n",
-            2,
+            2 + 21 + 35 + 1,
             &[],
             &[
                 "proc/net/rpc/nfsd:3: calls: expected a whole number, found \"a\"",
