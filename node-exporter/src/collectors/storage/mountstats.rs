@@ -159,10 +159,11 @@ impl Collector for Mountstats {
         let stats = self.stats.read()?;
         // Without the table there are no addresses, which are empty for some mounts as well.
         let table = cx.ok(self.table.read()).unwrap_or_default();
+        let mut addresses = Addresses::of(table);
         let mut problems = Vec::new();
         self.seen.clear();
         for mount in text::mounts(stats) {
-            let address = address(table, &mount).unwrap_or_default();
+            let address = addresses.find(&mount).unwrap_or_default();
             for protocol in mount.protocols() {
                 let values = [mount.export, address, protocol];
                 if self.seen.insert(print_of(&(values, Some(mount.point)))) {
@@ -189,11 +190,35 @@ fn print_of(labels: &([&[u8]; 3], Option<&[u8]>)) -> u64 {
     hasher.finish()
 }
 
-/// The address of the server, from the options of the mount.
-fn address<'t>(table: &'t [u8], mount: &Mount<'_>) -> Option<&'t [u8]> {
-    let is_it = |other: &mountinfo::Mount<'_>| other.point == mount.point && other.source == mount.export;
-    let found = mountinfo::parse(table).flatten().find(is_it)?;
-    found.super_options.split(|&b| b == b',').find_map(|option| option.strip_prefix(b"addr="))
+/// The addresses of servers, from the options in the table of mounts.
+struct Addresses<'t> {
+    table: &'t [u8],
+    /// What follows the mount that was found last: the next one stands there, as both files have the same order.
+    from: usize,
+}
+
+impl<'t> Addresses<'t> {
+    fn of(table: &'t [u8]) -> Self {
+        Self { table, from: 0 }
+    }
+
+    fn find(&mut self, mount: &Mount<'_>) -> Option<&'t [u8]> {
+        let (before, after) = self.table.split_at_checked(self.from)?;
+        let found = find(after, mount).map(|(options, end)| (options, self.from + end));
+        let (options, end) = found.or_else(|| find(before, mount))?;
+        self.from = end;
+        options.split(|&b| b == b',').find_map(|option| option.strip_prefix(b"addr="))
+    }
+}
+
+/// The options of the file system of a mount, and where its line ends.
+fn find<'t>(table: &'t [u8], mount: &Mount<'_>) -> Option<(&'t [u8], usize)> {
+    let mut end = 0;
+    table.split_inclusive(|&b| b == b'\n').find_map(|line| {
+        end += line.len();
+        let found = mountinfo::parse(line).flatten().next()?;
+        (found.point == mount.point && found.source == mount.export).then_some((found.super_options, end))
+    })
 }
 
 fn encode(
@@ -302,6 +327,18 @@ mod tests {
         let name = "node_mountstats_nfs_operations_request_time_seconds_total";
         let time = format!("{name}{{{ADDRESS},operation=\"READ\",protocol=\"tcp\"}} 0.008");
         check(&text, 2 + 1 + 20 + 8, &[&info("/mnt"), &info("/too"), &binds, &time], "");
+    }
+
+    #[test]
+    fn mounts_are_found_in_any_order() {
+        let mount = |export: &str, point: &str| format!("device {export} mounted on {point} with fstype nfs\n");
+        let text =
+            [mount("nas:/srv", "/too"), mount("b:/", "/b"), mount("nas:/srv", "/mnt"), mount("nas:/srv", "/too")];
+        let text = text.concat();
+        let mut addresses = Addresses::of(TABLE.as_bytes());
+        let found: Vec<_> = text::mounts(text.as_bytes()).map(|mount| addresses.find(&mount)).collect();
+        let known = Some(&b"192.0.2.9"[..]);
+        assert_eq!(found, [known, None, known, known]);
     }
 
     #[test]
