@@ -115,6 +115,18 @@ impl KeptFile {
         }
     }
 
+    /// As [`read_if_present`](Self::read_if_present), into a buffer that the files of many devices share.
+    pub fn read_into<'b>(&mut self, text: &'b mut Vec<u8>) -> Result<Option<&'b [u8]>, CollectError> {
+        std::mem::swap(&mut self.text, text);
+        let filled = self.fill();
+        std::mem::swap(&mut self.text, text);
+        match filled {
+            Ok(()) => Ok(Some(text)),
+            Err(e) if is_absent(&e) => Ok(None),
+            Err(e) => Err(CollectError::io(&self.path, e)),
+        }
+    }
+
     fn fill(&mut self) -> io::Result<()> {
         if let Some(Kept(fd)) = &self.fd {
             match pread_whole(fd, &mut self.text) {
@@ -474,6 +486,11 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, CollectError> {
     Ok(text)
 }
 
+/// Opens a directory in passing.
+pub fn open_dir(path: &Path) -> io::Result<OwnedFd> {
+    open(path, OFlags::DIRECTORY)
+}
+
 /// Whether `path` is a directory that can be looked up.
 pub fn is_dir(path: &Path) -> bool {
     File::open(path).and_then(|file| file.metadata()).is_ok_and(|meta| meta.is_dir())
@@ -495,6 +512,9 @@ mod tests {
         assert_eq!(file.read().unwrap(), b"one");
         fs::write(&path, "x".repeat(20_000)).unwrap();
         assert_eq!(file.read().unwrap().len(), 20_000);
+        let mut shared = b"of another file".to_vec();
+        assert_eq!(file.read_into(&mut shared).unwrap().unwrap().len(), 20_000);
+        assert!(KeptFile::new(dir.path().join("none")).read_into(&mut shared).unwrap().is_none());
     }
 
     #[test]

@@ -16,17 +16,11 @@ const fn off(name: &'static str, flags: &'static [Flag]) -> Planned {
 
 /// All of them, by name.
 pub static PLANNED: &[Planned] = &[
-    on("bcache", BCACHE),
-    on("bcachefs", &[]),
-    on("btrfs", &[]),
     off("buddyinfo", &[]),
     off("cgroups", &[]),
     off("cpu_vulnerabilities", &[]),
-    on("dmmultipath", &[]),
-    off("drbd", &[]),
     off("drm", &[]),
     off("ethtool", ETHTOOL),
-    on("fibrechannel", &[]),
     on("infiniband", INFINIBAND),
     off("interrupts", INTERRUPTS),
     on("ipvs", IPVS),
@@ -35,12 +29,8 @@ pub static PLANNED: &[Planned] = &[
     off("lnstat", &[]),
     off("logind", &[]),
     off("meminfo_numa", &[]),
-    off("mountstats", &[]),
     off("network_route", &[]),
-    on("nfs", &[]),
-    on("nfsd", &[]),
     off("ntp", NTP),
-    off("nvmesubsystem", &[]),
     off("pcidevice", PCIDEVICE),
     off("perf", PERF),
     off("processes", &[]),
@@ -52,17 +42,11 @@ pub static PLANNED: &[Planned] = &[
     off("swap", &[]),
     off("sysctl", SYSCTL),
     off("systemd", SYSTEMD),
-    on("tapestats", TAPESTATS),
     off("tcpstat", &[]),
     off("wifi", WIFI),
     off("xfrm", &[]),
-    on("xfs", &[]),
-    on("zfs", &[]),
     off("zoneinfo", &[]),
 ];
-
-const BCACHE: &[Flag] =
-    &[Flag::switch("collector.bcache.priorityStats", false, "Priority statistics, from a file that is slow to read.")];
 
 const ETHTOOL: &[Flag] = &[
     Flag::text("collector.ethtool.device-include", "", "Pattern for the interfaces to keep."),
@@ -155,9 +139,6 @@ const SYSTEMD: &[Flag] = &[
     Flag::switch("collector.systemd.enable-restarts-metrics", false, "Restarts of each service."),
     Flag::switch("collector.systemd.enable-start-time-metrics", false, "When each unit was started."),
 ];
-
-const TAPESTATS: &[Flag] =
-    &[Flag::text("collector.tapestats.ignored-devices", "^$", "Pattern for the tape drives to leave out.")];
 
 const WIFI: &[Flag] = &[Flag::text("collector.wifi.fixtures", "", "Directory with recorded answers, for tests.")];
 

@@ -72,6 +72,15 @@ fn parse_line(number: u32, line: &[u8]) -> Result<Mount<'_>, BadField> {
     })
 }
 
+/// Cuts the root of the host from the start of a path, where a name ends: `/host` cuts `/host/a` but not `/hostile`.
+pub(crate) fn strip<'p>(path: &'p [u8], rootfs: &[u8]) -> &'p [u8] {
+    match path.strip_prefix(rootfs) {
+        Some(b"") => b"/",
+        Some(rest) if rest.starts_with(b"/") => rest,
+        _ => path,
+    }
+}
+
 /// Undoes the escapes `\ooo` of the bytes for which `wanted` holds.
 pub(crate) fn unescape(text: &[u8], wanted: impl Fn(u8) -> bool) -> Cow<'_, [u8]> {
     if !text.contains(&b'\\') {
@@ -166,6 +175,20 @@ mod tests {
         ] {
             assert_eq!(*unescape(text.as_bytes(), |b| matches!(b, b' ' | b'\t')), *some.as_bytes());
             assert_eq!(*unescape(text.as_bytes(), |_| true), *all.as_bytes());
+        }
+    }
+
+    #[test]
+    fn the_root_of_the_host_is_cut_where_a_name_ends() {
+        for (path, rootfs, want) in [
+            ("/host/home", "/host", "/home"),
+            ("/host", "/host", "/"),
+            ("/hostile", "/host", "/hostile"),
+            ("/", "/host", "/"),
+            ("/home", "", "/home"),
+            ("/", "", "/"),
+        ] {
+            assert_eq!(strip(path.as_bytes(), rootfs.as_bytes()), want.as_bytes(), "{path}");
         }
     }
 }

@@ -85,7 +85,7 @@ impl Mounts {
                     continue;
                 }
             };
-            let stripped = strip(mount.point, &self.rootfs);
+            let stripped = mountinfo::strip(mount.point, &self.rootfs);
             let point = mountinfo::unescape(stripped, |byte| matches!(byte, b' ' | b'\t'));
             if !self.mount_points.keeps(&point) || !self.fs_types.keeps(mount.fs_type) {
                 continue;
@@ -122,15 +122,6 @@ impl Mounts {
     }
 }
 
-/// Cuts the root of the host from the start of a path, where a name ends: `/host` cuts `/host/a` but not `/hostile`.
-fn strip<'p>(path: &'p [u8], rootfs: &[u8]) -> &'p [u8] {
-    match path.strip_prefix(rootfs) {
-        Some(b"") => b"/",
-        Some(rest) if rest.starts_with(b"/") => rest,
-        _ => path,
-    }
-}
-
 /// Whether an answer may have to come over a network or from another process.
 fn is_remote(fs_type: &[u8]) -> bool {
     const REMOTE: [&[u8]; 14] = [
@@ -150,23 +141,4 @@ fn is_remote(fs_type: &[u8]) -> bool {
         b"gpfs",
     ];
     fs_type.starts_with(b"fuse") || REMOTE.contains(&fs_type)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_root_of_the_host_is_cut_where_a_name_ends() {
-        for (path, rootfs, want) in [
-            ("/host/home", "/host", "/home"),
-            ("/host", "/host", "/"),
-            ("/hostile", "/host", "/hostile"),
-            ("/", "/host", "/"),
-            ("/home", "", "/home"),
-            ("/", "", "/"),
-        ] {
-            assert_eq!(strip(path.as_bytes(), rootfs.as_bytes()), want.as_bytes(), "{path}");
-        }
-    }
 }
