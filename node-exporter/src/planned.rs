@@ -30,7 +30,6 @@ pub static PLANNED: &[Planned] = &[
     on("infiniband", INFINIBAND),
     off("interrupts", INTERRUPTS),
     on("ipvs", IPVS),
-    on("kernel_hung", &[]),
     off("ksmd", &[]),
     off("lnstat", &[]),
     off("logind", &[]),

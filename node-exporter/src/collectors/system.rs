@@ -2,6 +2,7 @@
 
 pub(super) mod entropy;
 pub(super) mod filefd;
+pub(super) mod kernel_hung;
 pub(super) mod loadavg;
 pub(super) mod os;
 pub(super) mod pressure;
