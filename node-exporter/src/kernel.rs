@@ -3,6 +3,7 @@
 
 pub(crate) mod cpu_dirs;
 pub(crate) mod cpu_labels;
+pub(crate) mod cpu_table;
 pub(crate) mod cpuinfo;
 pub(crate) mod ethtool;
 pub(crate) mod links;

@@ -28,7 +28,6 @@ pub static PLANNED: &[Planned] = &[
     off("ethtool", ETHTOOL),
     on("fibrechannel", &[]),
     on("infiniband", INFINIBAND),
-    off("interrupts", INTERRUPTS),
     on("ipvs", IPVS),
     off("ksmd", &[]),
     off("lnstat", &[]),
@@ -46,7 +45,6 @@ pub static PLANNED: &[Planned] = &[
     off("qdisc", QDISC),
     off("runit", RUNIT),
     off("slabinfo", SLABINFO),
-    off("softirqs", &[]),
     off("supervisord", SUPERVISORD),
     off("swap", &[]),
     off("sysctl", SYSCTL),
@@ -72,12 +70,6 @@ const ETHTOOL: &[Flag] = &[
 const INFINIBAND: &[Flag] = &[
     Flag::text("collector.infiniband.device-include", "", "Pattern for the adapters to keep."),
     Flag::text("collector.infiniband.device-exclude", "", "Pattern for the adapters to leave out."),
-];
-
-const INTERRUPTS: &[Flag] = &[
-    Flag::text("collector.interrupts.name-include", "", "Pattern for the interrupts to keep: type;info;devices."),
-    Flag::text("collector.interrupts.name-exclude", "", "Pattern for the interrupts to leave out: type;info;devices."),
-    Flag::switch("collector.interrupts.include-zeros", true, "Interrupts that a CPU never had, too."),
 ];
 
 const IPVS: &[Flag] = &[Flag::text(

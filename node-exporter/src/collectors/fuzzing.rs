@@ -25,6 +25,7 @@ pub static PARSERS: &[Parser] = &[
     super::system::pressure::PARSER,
     super::system::selinux::PARSER,
     super::system::textfile::PARSER,
+    crate::kernel::cpu_table::PARSER,
     crate::kernel::cpuinfo::PARSER,
     crate::kernel::ethtool::PARSER,
     crate::kernel::mountinfo::PARSER,

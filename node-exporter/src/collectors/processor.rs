@@ -2,5 +2,7 @@
 
 pub(super) mod cpu;
 pub(super) mod cpufreq;
+pub(super) mod interrupts;
 pub(super) mod schedstat;
+pub(super) mod softirqs;
 pub(super) mod stat;
