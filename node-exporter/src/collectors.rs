@@ -16,6 +16,8 @@ mod system;
 pub static COLLECTORS: &[&Row] = &[
     &network::arp::ROW,
     &network::bonding::ROW,
+    &memory::buddyinfo::ROW,
+    &system::cgroups::ROW,
     &network::conntrack::ROW,
     &processor::cpu::ROW,
     &processor::cpufreq::ROW,
@@ -45,6 +47,7 @@ pub static COLLECTORS: &[&Row] = &[
     &processor::softirqs::ROW,
     &network::softnet::ROW,
     &processor::stat::ROW,
+    &memory::swap::ROW,
     &system::textfile::ROW,
     &hardware::thermal_zone::ROW,
     &system::time::ROW,

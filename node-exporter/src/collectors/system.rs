@@ -1,5 +1,6 @@
 //! The kernel and the operating system as a whole.
 
+pub(super) mod cgroups;
 pub(super) mod entropy;
 pub(super) mod filefd;
 pub(super) mod kernel_hung;

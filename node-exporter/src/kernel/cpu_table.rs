@@ -137,7 +137,7 @@ fn parse_row<'t>(
             Err(bad) => {
                 counts.truncate(start);
                 let n_words = Words::of(rest).take(2).count();
-                return if n_words == 0 || n_words < 2.min(n_cpus) { Ok(None) } else { Err(bad) };
+                return if n_words < 2.min(n_cpus) { Ok(None) } else { Err(bad) };
             }
         }
     }
