@@ -8,6 +8,7 @@ pub(crate) mod cpuinfo;
 pub(crate) mod ethtool;
 pub(crate) mod links;
 pub(crate) mod localtime;
+pub(crate) mod metric_names;
 pub(crate) mod mountinfo;
 pub(crate) mod netlink;
 pub(crate) mod proc_stat;

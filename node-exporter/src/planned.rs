@@ -19,7 +19,6 @@ pub static PLANNED: &[Planned] = &[
     on("bcache", BCACHE),
     on("bcachefs", &[]),
     on("btrfs", &[]),
-    off("cpu_vulnerabilities", &[]),
     on("dmmultipath", &[]),
     off("drbd", &[]),
     off("drm", &[]),
@@ -27,7 +26,6 @@ pub static PLANNED: &[Planned] = &[
     on("fibrechannel", &[]),
     on("infiniband", INFINIBAND),
     on("ipvs", IPVS),
-    off("ksmd", &[]),
     off("lnstat", &[]),
     off("logind", &[]),
     off("meminfo_numa", &[]),
@@ -42,7 +40,6 @@ pub static PLANNED: &[Planned] = &[
     off("processes", &[]),
     off("qdisc", QDISC),
     off("runit", RUNIT),
-    off("slabinfo", SLABINFO),
     off("supervisord", SUPERVISORD),
     off("sysctl", SYSCTL),
     off("systemd", SYSTEMD),
@@ -113,11 +110,6 @@ const QDISC: &[Flag] = &[
 ];
 
 const RUNIT: &[Flag] = &[Flag::text("collector.runit.servicedir", "/etc/service", "Where the services of runit are.")];
-
-const SLABINFO: &[Flag] = &[
-    Flag::text("collector.slabinfo.slabs-include", ".*", "Pattern for the slabs to keep."),
-    Flag::text("collector.slabinfo.slabs-exclude", "", "Pattern for the slabs to leave out."),
-];
 
 const SUPERVISORD: &[Flag] =
     &[Flag::text("collector.supervisord.url", "http://localhost:9001/RPC2", "Where supervisord answers XML-RPC.")];

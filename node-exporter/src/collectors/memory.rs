@@ -1,6 +1,8 @@
 //! Memory, paging and swap.
 
 pub(super) mod buddyinfo;
+pub(super) mod ksmd;
 pub(super) mod meminfo;
+pub(super) mod slabinfo;
 pub(super) mod swap;
 pub(super) mod vmstat;
