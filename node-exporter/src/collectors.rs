@@ -35,6 +35,7 @@ pub static COLLECTORS: &[&Row] = &[
     &system::loadavg::ROW,
     &storage::mdadm::ROW,
     &memory::meminfo::ROW,
+    &memory::meminfo_numa::ROW,
     &network::netclass::ROW,
     &network::netdev::ROW,
     &network::netstat::ROW,
@@ -51,6 +52,7 @@ pub static COLLECTORS: &[&Row] = &[
     &network::softnet::ROW,
     &processor::stat::ROW,
     &memory::swap::ROW,
+    &system::sysctl::ROW,
     &system::textfile::ROW,
     &hardware::thermal_zone::ROW,
     &system::time::ROW,
@@ -59,6 +61,7 @@ pub static COLLECTORS: &[&Row] = &[
     &system::uname::ROW,
     &memory::vmstat::ROW,
     &hardware::watchdog::ROW,
+    &memory::zoneinfo::ROW,
 ];
 
 #[cfg(test)]

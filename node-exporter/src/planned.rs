@@ -28,7 +28,6 @@ pub static PLANNED: &[Planned] = &[
     on("ipvs", IPVS),
     off("lnstat", &[]),
     off("logind", &[]),
-    off("meminfo_numa", &[]),
     off("mountstats", &[]),
     off("network_route", &[]),
     on("nfs", &[]),
@@ -41,7 +40,6 @@ pub static PLANNED: &[Planned] = &[
     off("qdisc", QDISC),
     off("runit", RUNIT),
     off("supervisord", SUPERVISORD),
-    off("sysctl", SYSCTL),
     off("systemd", SYSTEMD),
     on("tapestats", TAPESTATS),
     off("tcpstat", &[]),
@@ -49,7 +47,6 @@ pub static PLANNED: &[Planned] = &[
     off("xfrm", &[]),
     on("xfs", &[]),
     on("zfs", &[]),
-    off("zoneinfo", &[]),
 ];
 
 const BCACHE: &[Flag] =
@@ -113,12 +110,6 @@ const RUNIT: &[Flag] = &[Flag::text("collector.runit.servicedir", "/etc/service"
 
 const SUPERVISORD: &[Flag] =
     &[Flag::text("collector.supervisord.url", "http://localhost:9001/RPC2", "Where supervisord answers XML-RPC.")];
-
-const SYSCTL: &[Flag] = &[
-    Flag::text("collector.sysctl.include", "", "Setting that is a number, or several as name:a,b. Repeatable.")
-        .repeatable(),
-    Flag::text("collector.sysctl.include-info", "", "Setting that is words. Repeatable.").repeatable(),
-];
 
 const SYSTEMD: &[Flag] = &[
     Flag::text("collector.systemd.unit-include", ".+", "Pattern for the units to keep; the whole name has to fit."),

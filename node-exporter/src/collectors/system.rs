@@ -8,6 +8,7 @@ pub(super) mod loadavg;
 pub(super) mod os;
 pub(super) mod pressure;
 pub(super) mod selinux;
+pub(super) mod sysctl;
 pub(super) mod textfile;
 pub(super) mod time;
 pub(super) mod timex;
