@@ -43,6 +43,7 @@ pub static COLLECTORS: &[&Row] = &[
     &system::os::ROW,
     &hardware::powersupplyclass::ROW,
     &system::pressure::ROW,
+    &system::processes::ROW,
     &hardware::rapl::ROW,
     &processor::schedstat::ROW,
     &system::selinux::ROW,

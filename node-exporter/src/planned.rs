@@ -36,7 +36,6 @@ pub static PLANNED: &[Planned] = &[
     off("nvmesubsystem", &[]),
     off("pcidevice", PCIDEVICE),
     off("perf", PERF),
-    off("processes", &[]),
     off("qdisc", QDISC),
     off("runit", RUNIT),
     off("supervisord", SUPERVISORD),

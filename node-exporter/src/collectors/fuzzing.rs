@@ -30,6 +30,7 @@ pub static PARSERS: &[Parser] = &[
     super::system::loadavg::PARSER,
     super::system::os::PARSER,
     super::system::pressure::PARSER,
+    super::system::processes::PARSER,
     super::system::selinux::PARSER,
     super::system::sysctl::PARSER,
     super::system::textfile::PARSER,

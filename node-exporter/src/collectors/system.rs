@@ -7,6 +7,7 @@ pub(super) mod kernel_hung;
 pub(super) mod loadavg;
 pub(super) mod os;
 pub(super) mod pressure;
+pub(super) mod processes;
 pub(super) mod selinux;
 pub(super) mod sysctl;
 pub(super) mod textfile;
