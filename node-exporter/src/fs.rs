@@ -18,6 +18,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, RawDir, SeekFrom};
 use rustix::io::Errno;
 
+pub mod fleeting;
 pub mod plain;
 
 /// Where the host's trees are mounted.

@@ -4,10 +4,12 @@
 pub(crate) mod btrfs;
 pub(crate) mod cpu_dirs;
 pub(crate) mod cpu_labels;
+pub(crate) mod cpu_table;
 pub(crate) mod cpuinfo;
 pub(crate) mod ethtool;
 pub(crate) mod links;
 pub(crate) mod localtime;
+pub(crate) mod metric_names;
 pub(crate) mod mountinfo;
 pub(crate) mod netlink;
 pub(crate) mod proc_stat;

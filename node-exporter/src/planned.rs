@@ -16,36 +16,23 @@ const fn off(name: &'static str, flags: &'static [Flag]) -> Planned {
 
 /// All of them, by name.
 pub static PLANNED: &[Planned] = &[
-    off("buddyinfo", &[]),
-    off("cgroups", &[]),
-    off("cpu_vulnerabilities", &[]),
     off("drm", &[]),
     off("ethtool", ETHTOOL),
     on("infiniband", INFINIBAND),
-    off("interrupts", INTERRUPTS),
     on("ipvs", IPVS),
-    on("kernel_hung", &[]),
-    off("ksmd", &[]),
     off("lnstat", &[]),
     off("logind", &[]),
-    off("meminfo_numa", &[]),
     off("network_route", &[]),
     off("ntp", NTP),
     off("pcidevice", PCIDEVICE),
     off("perf", PERF),
-    off("processes", &[]),
     off("qdisc", QDISC),
     off("runit", RUNIT),
-    off("slabinfo", SLABINFO),
-    off("softirqs", &[]),
     off("supervisord", SUPERVISORD),
-    off("swap", &[]),
-    off("sysctl", SYSCTL),
     off("systemd", SYSTEMD),
     off("tcpstat", &[]),
     off("wifi", WIFI),
     off("xfrm", &[]),
-    off("zoneinfo", &[]),
 ];
 
 const ETHTOOL: &[Flag] = &[
@@ -57,12 +44,6 @@ const ETHTOOL: &[Flag] = &[
 const INFINIBAND: &[Flag] = &[
     Flag::text("collector.infiniband.device-include", "", "Pattern for the adapters to keep."),
     Flag::text("collector.infiniband.device-exclude", "", "Pattern for the adapters to leave out."),
-];
-
-const INTERRUPTS: &[Flag] = &[
-    Flag::text("collector.interrupts.name-include", "", "Pattern for the interrupts to keep: type;info;devices."),
-    Flag::text("collector.interrupts.name-exclude", "", "Pattern for the interrupts to leave out: type;info;devices."),
-    Flag::switch("collector.interrupts.include-zeros", true, "Interrupts that a CPU never had, too."),
 ];
 
 const IPVS: &[Flag] = &[Flag::text(
@@ -110,19 +91,8 @@ const QDISC: &[Flag] = &[
 
 const RUNIT: &[Flag] = &[Flag::text("collector.runit.servicedir", "/etc/service", "Where the services of runit are.")];
 
-const SLABINFO: &[Flag] = &[
-    Flag::text("collector.slabinfo.slabs-include", ".*", "Pattern for the slabs to keep."),
-    Flag::text("collector.slabinfo.slabs-exclude", "", "Pattern for the slabs to leave out."),
-];
-
 const SUPERVISORD: &[Flag] =
     &[Flag::text("collector.supervisord.url", "http://localhost:9001/RPC2", "Where supervisord answers XML-RPC.")];
-
-const SYSCTL: &[Flag] = &[
-    Flag::text("collector.sysctl.include", "", "Setting that is a number, or several as name:a,b. Repeatable.")
-        .repeatable(),
-    Flag::text("collector.sysctl.include-info", "", "Setting that is words. Repeatable.").repeatable(),
-];
 
 const SYSTEMD: &[Flag] = &[
     Flag::text("collector.systemd.unit-include", ".+", "Pattern for the units to keep; the whole name has to fit."),
