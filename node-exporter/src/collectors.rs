@@ -26,6 +26,7 @@ pub static COLLECTORS: &[&Row] = &[
     &system::filefd::ROW,
     &storage::filesystem::ROW,
     &hardware::hwmon::ROW,
+    &network::infiniband::ROW,
     &system::loadavg::ROW,
     &storage::mdadm::ROW,
     &memory::meminfo::ROW,

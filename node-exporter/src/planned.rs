@@ -27,7 +27,6 @@ pub static PLANNED: &[Planned] = &[
     off("drm", &[]),
     off("ethtool", ETHTOOL),
     on("fibrechannel", &[]),
-    on("infiniband", INFINIBAND),
     off("interrupts", INTERRUPTS),
     on("ipvs", IPVS),
     on("kernel_hung", &[]),
@@ -68,11 +67,6 @@ const ETHTOOL: &[Flag] = &[
     Flag::text("collector.ethtool.device-include", "", "Pattern for the interfaces to keep."),
     Flag::text("collector.ethtool.device-exclude", "", "Pattern for the interfaces to leave out."),
     Flag::text("collector.ethtool.metrics-include", ".*", "Pattern for the statistics to keep."),
-];
-
-const INFINIBAND: &[Flag] = &[
-    Flag::text("collector.infiniband.device-include", "", "Pattern for the adapters to keep."),
-    Flag::text("collector.infiniband.device-exclude", "", "Pattern for the adapters to leave out."),
 ];
 
 const INTERRUPTS: &[Flag] = &[

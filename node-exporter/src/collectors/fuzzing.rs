@@ -11,6 +11,7 @@ pub static PARSERS: &[Parser] = &[
     super::memory::meminfo::PARSER,
     super::network::arp::PARSER,
     super::network::conntrack::PARSER,
+    super::network::infiniband::PARSER,
     super::network::netdev::PARSER,
     super::network::sockstat::PARSER,
     super::network::softnet::PARSER,
