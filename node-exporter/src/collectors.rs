@@ -27,6 +27,7 @@ pub static COLLECTORS: &[&Row] = &[
     &storage::filesystem::ROW,
     &hardware::hwmon::ROW,
     &network::infiniband::ROW,
+    &network::ipvs::ROW,
     &system::loadavg::ROW,
     &storage::mdadm::ROW,
     &memory::meminfo::ROW,

@@ -28,7 +28,6 @@ pub static PLANNED: &[Planned] = &[
     off("ethtool", ETHTOOL),
     on("fibrechannel", &[]),
     off("interrupts", INTERRUPTS),
-    on("ipvs", IPVS),
     on("kernel_hung", &[]),
     off("ksmd", &[]),
     off("lnstat", &[]),
@@ -74,12 +73,6 @@ const INTERRUPTS: &[Flag] = &[
     Flag::text("collector.interrupts.name-exclude", "", "Pattern for the interrupts to leave out: type;info;devices."),
     Flag::switch("collector.interrupts.include-zeros", true, "Interrupts that a CPU never had, too."),
 ];
-
-const IPVS: &[Flag] = &[Flag::text(
-    "collector.ipvs.backend-labels",
-    "local_address,local_port,remote_address,remote_port,proto,local_mark",
-    "Labels of the backend series, separated by commas; series that differ in others alone are added up.",
-)];
 
 const NTP: &[Flag] = &[
     Flag::text("collector.ntp.server", "127.0.0.1", "Server to ask."),

@@ -12,6 +12,7 @@ pub static PARSERS: &[Parser] = &[
     super::network::arp::PARSER,
     super::network::conntrack::PARSER,
     super::network::infiniband::PARSER,
+    super::network::ipvs::PARSER,
     super::network::netdev::PARSER,
     super::network::sockstat::PARSER,
     super::network::softnet::PARSER,

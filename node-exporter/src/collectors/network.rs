@@ -4,6 +4,7 @@ pub(super) mod arp;
 pub(super) mod bonding;
 pub(super) mod conntrack;
 pub(super) mod infiniband;
+pub(super) mod ipvs;
 pub(super) mod netclass;
 pub(super) mod netdev;
 pub(super) mod netstat;
