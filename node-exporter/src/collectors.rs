@@ -28,6 +28,7 @@ pub static COLLECTORS: &[&Row] = &[
     &hardware::hwmon::ROW,
     &network::infiniband::ROW,
     &network::ipvs::ROW,
+    &network::lnstat::ROW,
     &system::loadavg::ROW,
     &storage::mdadm::ROW,
     &memory::meminfo::ROW,
@@ -52,6 +53,7 @@ pub static COLLECTORS: &[&Row] = &[
     &system::uname::ROW,
     &memory::vmstat::ROW,
     &hardware::watchdog::ROW,
+    &network::xfrm::ROW,
 ];
 
 #[cfg(test)]

@@ -44,6 +44,7 @@ fn engine(tree: &Path) -> Engine {
     {
         line.push(format!("--{flag}={tree_name}/{folder}"));
     }
+    line.extend(PROGRAM.rows.iter().map(|row| format!("--collector.{}", row.name)));
     let more = fs::read_to_string(tree.join("flags")).unwrap();
     line.extend(more.lines().map(|flag| flag.replace("{tree}", tree_name)));
     let parsed = cli::parse(PROGRAM.name, PROGRAM.about, &app::groups(&PROGRAM), line, |_| None);
