@@ -37,6 +37,7 @@ pub static COLLECTORS: &[&Row] = &[
     &network::netstat::ROW,
     &storage::nvme::ROW,
     &system::os::ROW,
+    &hardware::pcidevice::ROW,
     &hardware::powersupplyclass::ROW,
     &system::pressure::ROW,
     &hardware::rapl::ROW,

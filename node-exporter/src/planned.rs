@@ -38,7 +38,6 @@ pub static PLANNED: &[Planned] = &[
     on("nfsd", &[]),
     off("ntp", NTP),
     off("nvmesubsystem", &[]),
-    off("pcidevice", PCIDEVICE),
     off("perf", PERF),
     off("processes", &[]),
     off("qdisc", QDISC),
@@ -80,11 +79,6 @@ const NTP: &[Flag] = &[
     Flag::integer("collector.ntp.ip-ttl", "1", "Hops the question may take."),
     Flag::duration("collector.ntp.max-distance", "3.46608s", "Largest distance from the root that is believed."),
     Flag::duration("collector.ntp.local-offset-tolerance", "1ms", "Largest offset of the own clock that is believed."),
-];
-
-const PCIDEVICE: &[Flag] = &[
-    Flag::text("collector.pcidevice.idsfile", "", "List of PCI names; empty for where distributions put it."),
-    Flag::switch("collector.pcidevice.names", false, "Names from the list of PCI names as labels."),
 ];
 
 const PERF: &[Flag] = &[

@@ -7,6 +7,8 @@ pub use common::fuzzing::Parser;
 pub static PARSERS: &[Parser] = &[
     super::hardware::edac::PARSER,
     super::hardware::hwmon::PARSER,
+    super::hardware::pcidevice::NAMES_PARSER,
+    super::hardware::pcidevice::PARSER,
     super::hardware::rapl::PARSER,
     super::memory::meminfo::PARSER,
     super::network::arp::PARSER,

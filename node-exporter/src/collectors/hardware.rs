@@ -4,6 +4,7 @@ mod attributes;
 pub(super) mod dmi;
 pub(super) mod edac;
 pub(super) mod hwmon;
+pub(super) mod pcidevice;
 pub(super) mod powersupplyclass;
 pub(super) mod rapl;
 pub(super) mod thermal_zone;
