@@ -21,6 +21,7 @@ pub static COLLECTORS: &[&Row] = &[
     &processor::cpufreq::ROW,
     &storage::diskstats::ROW,
     &hardware::dmi::ROW,
+    &hardware::drm::ROW,
     &hardware::edac::ROW,
     &system::entropy::ROW,
     &system::filefd::ROW,

@@ -24,7 +24,6 @@ pub static PLANNED: &[Planned] = &[
     off("cpu_vulnerabilities", &[]),
     on("dmmultipath", &[]),
     off("drbd", &[]),
-    off("drm", &[]),
     off("ethtool", ETHTOOL),
     on("fibrechannel", &[]),
     off("interrupts", INTERRUPTS),

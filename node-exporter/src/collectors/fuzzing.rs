@@ -5,6 +5,7 @@ pub use common::fuzzing::Parser;
 
 /// The parsers of this crate.
 pub static PARSERS: &[Parser] = &[
+    super::hardware::drm::PARSER,
     super::hardware::edac::PARSER,
     super::hardware::hwmon::PARSER,
     super::hardware::pcidevice::NAMES_PARSER,

@@ -2,6 +2,7 @@
 
 mod attributes;
 pub(super) mod dmi;
+pub(super) mod drm;
 pub(super) mod edac;
 pub(super) mod hwmon;
 pub(super) mod pcidevice;
