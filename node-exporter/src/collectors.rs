@@ -47,6 +47,7 @@ pub static COLLECTORS: &[&Row] = &[
     &network::sockstat::ROW,
     &network::softnet::ROW,
     &processor::stat::ROW,
+    &network::tcpstat::ROW,
     &system::textfile::ROW,
     &hardware::thermal_zone::ROW,
     &system::time::ROW,

@@ -48,7 +48,6 @@ pub static PLANNED: &[Planned] = &[
     off("sysctl", SYSCTL),
     off("systemd", SYSTEMD),
     on("tapestats", TAPESTATS),
-    off("tcpstat", &[]),
     off("wifi", WIFI),
     on("xfs", &[]),
     on("zfs", &[]),

@@ -20,6 +20,7 @@ pub static PARSERS: &[Parser] = &[
     super::network::netdev::PARSER,
     super::network::sockstat::PARSER,
     super::network::softnet::PARSER,
+    super::network::tcpstat::PARSER,
     super::network::udp_queues::PARSER,
     super::network::xfrm::PARSER,
     super::processor::cpufreq::PARSER,

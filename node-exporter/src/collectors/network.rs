@@ -11,5 +11,6 @@ pub(super) mod netdev;
 pub(super) mod netstat;
 pub(super) mod sockstat;
 pub(super) mod softnet;
+pub(super) mod tcpstat;
 pub(super) mod udp_queues;
 pub(super) mod xfrm;
