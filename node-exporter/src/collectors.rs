@@ -41,6 +41,7 @@ pub static COLLECTORS: &[&Row] = &[
     &hardware::pcidevice::ROW,
     &hardware::powersupplyclass::ROW,
     &system::pressure::ROW,
+    &network::qdisc::ROW,
     &hardware::rapl::ROW,
     &processor::schedstat::ROW,
     &system::selinux::ROW,

@@ -39,7 +39,6 @@ pub static PLANNED: &[Planned] = &[
     off("nvmesubsystem", &[]),
     off("perf", PERF),
     off("processes", &[]),
-    off("qdisc", QDISC),
     off("runit", RUNIT),
     off("slabinfo", SLABINFO),
     off("softirqs", &[]),
@@ -91,14 +90,6 @@ const PERF: &[Flag] = &[
     Flag::switch("collector.perf.disable-cache-profilers", false, "Leaves the cache events alone."),
     Flag::text("collector.perf.cache-profilers", "", "Cache event to count, for all when none. Repeatable.")
         .repeatable(),
-];
-
-const QDISC: &[Flag] = &[
-    Flag::text("collector.qdisc.device-include", "", "Pattern for the interfaces to keep."),
-    Flag::text("collector.qdisc.device-exclude", "", "Pattern for the interfaces to leave out."),
-    Flag::alias("collector.qdisk.device-include", "collector.qdisc.device-include"),
-    Flag::alias("collector.qdisk.device-exclude", "collector.qdisc.device-exclude"),
-    Flag::text("collector.qdisc.fixtures", "", "Directory with recorded answers, for tests."),
 ];
 
 const RUNIT: &[Flag] = &[Flag::text("collector.runit.servicedir", "/etc/service", "Where the services of runit are.")];

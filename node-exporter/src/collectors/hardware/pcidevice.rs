@@ -20,7 +20,7 @@ use common::fields::{Words, parse_auto, parse_f64, parse_i64, parse_u64};
 use common::flags::{Args, Flag};
 use common::fuzzing::{Parser, eat};
 
-use crate::fs::{Attr, Devices, EntryKind, KeptAttr, is_silence, read_file, sys_path};
+use crate::fs::{Attr, Devices, EntryKind, KeptAttr, is_silence, read_file, read_link, sys_path};
 
 mod names;
 
@@ -246,7 +246,7 @@ fn look_up(lists: &[PathBuf], devices: &mut [(Vec<u8>, Device)]) {
 impl Device {
     fn new(path: &Path, name: &[u8]) -> Self {
         let attr = |file: &str| KeptAttr::new(path.join(file));
-        let target = std::fs::read_link(path).unwrap_or_default();
+        let target = read_link(path).unwrap_or_default();
         let above = target.parent().and_then(Path::file_name).map(OsStr::as_bytes);
         Self {
             place: Place::parse(name).unwrap_or_default(),
