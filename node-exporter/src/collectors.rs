@@ -36,6 +36,7 @@ pub static COLLECTORS: &[&Row] = &[
     &network::netclass::ROW,
     &network::netdev::ROW,
     &network::netstat::ROW,
+    &network::network_route::ROW,
     &storage::nvme::ROW,
     &system::os::ROW,
     &hardware::pcidevice::ROW,

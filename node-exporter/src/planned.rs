@@ -32,7 +32,6 @@ pub static PLANNED: &[Planned] = &[
     off("logind", &[]),
     off("meminfo_numa", &[]),
     off("mountstats", &[]),
-    off("network_route", &[]),
     on("nfs", &[]),
     on("nfsd", &[]),
     off("ntp", NTP),

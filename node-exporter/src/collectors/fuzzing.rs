@@ -18,6 +18,7 @@ pub static PARSERS: &[Parser] = &[
     super::network::ipvs::PARSER,
     super::network::lnstat::PARSER,
     super::network::netdev::PARSER,
+    super::network::network_route::PARSER,
     super::network::qdisc::PARSER,
     super::network::sockstat::PARSER,
     super::network::softnet::PARSER,

@@ -9,6 +9,7 @@ pub(super) mod lnstat;
 pub(super) mod netclass;
 pub(super) mod netdev;
 pub(super) mod netstat;
+pub(super) mod network_route;
 pub(super) mod qdisc;
 pub(super) mod sockstat;
 pub(super) mod softnet;
