@@ -154,7 +154,7 @@ fn next_hops(family: i32, mut bytes: &[u8]) -> impl Iterator<Item = Hop> {
 fn ip(family: i32, payload: &[u8]) -> Option<IpAddr> {
     match family {
         libc::AF_INET => Some(IpAddr::from(Ipv4Addr::from(*payload.first_chunk::<4>()?))),
-        _ => Some(IpAddr::from(Ipv6Addr::from(*payload.first_chunk::<16>()?)).to_canonical()),
+        _ => Some(IpAddr::from(Ipv6Addr::from(*payload.first_chunk::<16>()?))),
     }
 }
 
