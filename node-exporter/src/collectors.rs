@@ -24,6 +24,7 @@ pub static COLLECTORS: &[&Row] = &[
     &hardware::drm::ROW,
     &hardware::edac::ROW,
     &system::entropy::ROW,
+    &network::ethtool::ROW,
     &system::filefd::ROW,
     &storage::filesystem::ROW,
     &hardware::hwmon::ROW,

@@ -24,7 +24,6 @@ pub static PLANNED: &[Planned] = &[
     off("cpu_vulnerabilities", &[]),
     on("dmmultipath", &[]),
     off("drbd", &[]),
-    off("ethtool", ETHTOOL),
     on("fibrechannel", &[]),
     off("interrupts", INTERRUPTS),
     on("kernel_hung", &[]),
@@ -54,12 +53,6 @@ pub static PLANNED: &[Planned] = &[
 
 const BCACHE: &[Flag] =
     &[Flag::switch("collector.bcache.priorityStats", false, "Priority statistics, from a file that is slow to read.")];
-
-const ETHTOOL: &[Flag] = &[
-    Flag::text("collector.ethtool.device-include", "", "Pattern for the interfaces to keep."),
-    Flag::text("collector.ethtool.device-exclude", "", "Pattern for the interfaces to leave out."),
-    Flag::text("collector.ethtool.metrics-include", ".*", "Pattern for the statistics to keep."),
-];
 
 const INTERRUPTS: &[Flag] = &[
     Flag::text("collector.interrupts.name-include", "", "Pattern for the interrupts to keep: type;info;devices."),

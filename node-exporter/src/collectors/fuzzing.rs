@@ -14,6 +14,7 @@ pub static PARSERS: &[Parser] = &[
     super::memory::meminfo::PARSER,
     super::network::arp::PARSER,
     super::network::conntrack::PARSER,
+    super::network::ethtool::PARSER,
     super::network::infiniband::PARSER,
     super::network::ipvs::PARSER,
     super::network::lnstat::PARSER,

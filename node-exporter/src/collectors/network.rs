@@ -3,6 +3,7 @@
 pub(super) mod arp;
 pub(super) mod bonding;
 pub(super) mod conntrack;
+pub(super) mod ethtool;
 pub(super) mod infiniband;
 pub(super) mod ipvs;
 pub(super) mod lnstat;
