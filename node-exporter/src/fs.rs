@@ -492,6 +492,12 @@ pub fn open_dir(path: &Path) -> io::Result<OwnedFd> {
     open(path, OFlags::DIRECTORY)
 }
 
+/// Where a symbolic link leads to, as it stands there.
+pub fn read_link(path: &Path) -> io::Result<PathBuf> {
+    let target = rustix::fs::readlink(path, Vec::new())?;
+    Ok(PathBuf::from(std::ffi::OsStr::from_bytes(target.as_bytes())))
+}
+
 /// Whether `path` is a directory that can be looked up.
 pub fn is_dir(path: &Path) -> bool {
     File::open(path).and_then(|file| file.metadata()).is_ok_and(|meta| meta.is_dir())

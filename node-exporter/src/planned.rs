@@ -16,41 +16,14 @@ const fn off(name: &'static str, flags: &'static [Flag]) -> Planned {
 
 /// All of them, by name.
 pub static PLANNED: &[Planned] = &[
-    off("drm", &[]),
-    off("ethtool", ETHTOOL),
-    on("infiniband", INFINIBAND),
-    on("ipvs", IPVS),
-    off("lnstat", &[]),
     off("logind", &[]),
-    off("network_route", &[]),
     off("ntp", NTP),
-    off("pcidevice", PCIDEVICE),
     off("perf", PERF),
-    off("qdisc", QDISC),
     off("runit", RUNIT),
     off("supervisord", SUPERVISORD),
     off("systemd", SYSTEMD),
-    off("tcpstat", &[]),
     off("wifi", WIFI),
-    off("xfrm", &[]),
 ];
-
-const ETHTOOL: &[Flag] = &[
-    Flag::text("collector.ethtool.device-include", "", "Pattern for the interfaces to keep."),
-    Flag::text("collector.ethtool.device-exclude", "", "Pattern for the interfaces to leave out."),
-    Flag::text("collector.ethtool.metrics-include", ".*", "Pattern for the statistics to keep."),
-];
-
-const INFINIBAND: &[Flag] = &[
-    Flag::text("collector.infiniband.device-include", "", "Pattern for the adapters to keep."),
-    Flag::text("collector.infiniband.device-exclude", "", "Pattern for the adapters to leave out."),
-];
-
-const IPVS: &[Flag] = &[Flag::text(
-    "collector.ipvs.backend-labels",
-    "local_address,local_port,remote_address,remote_port,proto,local_mark",
-    "Labels of the backend series, separated by commas; series that differ in others alone are added up.",
-)];
 
 const NTP: &[Flag] = &[
     Flag::text("collector.ntp.server", "127.0.0.1", "Server to ask."),
@@ -60,11 +33,6 @@ const NTP: &[Flag] = &[
     Flag::integer("collector.ntp.ip-ttl", "1", "Hops the question may take."),
     Flag::duration("collector.ntp.max-distance", "3.46608s", "Largest distance from the root that is believed."),
     Flag::duration("collector.ntp.local-offset-tolerance", "1ms", "Largest offset of the own clock that is believed."),
-];
-
-const PCIDEVICE: &[Flag] = &[
-    Flag::text("collector.pcidevice.idsfile", "", "List of PCI names; empty for where distributions put it."),
-    Flag::switch("collector.pcidevice.names", false, "Names from the list of PCI names as labels."),
 ];
 
 const PERF: &[Flag] = &[
@@ -79,14 +47,6 @@ const PERF: &[Flag] = &[
     Flag::switch("collector.perf.disable-cache-profilers", false, "Leaves the cache events alone."),
     Flag::text("collector.perf.cache-profilers", "", "Cache event to count, for all when none. Repeatable.")
         .repeatable(),
-];
-
-const QDISC: &[Flag] = &[
-    Flag::text("collector.qdisc.device-include", "", "Pattern for the interfaces to keep."),
-    Flag::text("collector.qdisc.device-exclude", "", "Pattern for the interfaces to leave out."),
-    Flag::alias("collector.qdisk.device-include", "collector.qdisc.device-include"),
-    Flag::alias("collector.qdisk.device-exclude", "collector.qdisc.device-exclude"),
-    Flag::text("collector.qdisc.fixtures", "", "Directory with recorded answers, for tests."),
 ];
 
 const RUNIT: &[Flag] = &[Flag::text("collector.runit.servicedir", "/etc/service", "Where the services of runit are.")];

@@ -10,7 +10,7 @@ use common::error::CollectError;
 use common::fuzzing::{Parser, eat};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use rustix::net::netlink::{GENERIC, SocketAddrNetlink};
+use rustix::net::netlink::{GENERIC, SOCK_DIAG, SocketAddrNetlink};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType};
 
@@ -126,6 +126,11 @@ impl Netlink {
     /// Families that are found by name.
     pub(crate) fn generic() -> Self {
         Self::new(Some(GENERIC))
+    }
+
+    /// Sockets.
+    pub(crate) fn sock_diag() -> Self {
+        Self::new(Some(SOCK_DIAG))
     }
 
     fn new(protocol: Option<Protocol>) -> Self {

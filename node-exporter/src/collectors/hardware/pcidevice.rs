@@ -1,0 +1,454 @@
+//! PCI devices, their links, their power states and their virtual functions, from `/sys/bus/pci/devices`.
+//!
+//! * Source: kernel Documentation/ABI/testing/sysfs-bus-pci; names from the list of the PCI ID Repository.
+//! * Units: link speeds are in GT/s and exported in transfers per second.
+//! * Absent when: the machine has no PCI bus: no data. As in the Go exporter, what a device does not have is -1 for its
+//!   link and 0 for power and virtual functions; only the NUMA node and the power state are left out.
+//! * Differs from the Go exporter: a file that is missing or malformed costs its own series, not every device; speeds
+//!   without the word `PCIe`, as older kernels write them, are understood; a parent that is neither a PCI device nor
+//!   a root bus is `*` like a root bus; the list of names is looked for below the root of the host as well, and read
+//!   again when a device comes.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use common::collector::{Collector, Row, Scrape};
+use common::error::{BadField, CollectError};
+use common::exposition::{Desc, Page};
+use common::fields::{Words, parse_auto, parse_f64, parse_i64, parse_u64};
+use common::flags::{Args, Flag};
+use common::fuzzing::{Parser, eat};
+
+use crate::fs::{Attr, Devices, EntryKind, KeptAttr, is_silence, read_file, read_link, sys_path};
+
+mod names;
+
+use names::Names;
+
+const NAMES: &str = "collector.pcidevice.names";
+const IDS_FILE: &str = "collector.pcidevice.idsfile";
+
+const FLAGS: &[Flag] = &[
+    Flag::text(IDS_FILE, "", "List of PCI names; empty for where distributions put it."),
+    Flag::switch(NAMES, false, "Names from the list of PCI names as labels."),
+];
+
+/// The row in the table.
+pub(in crate::collectors) const ROW: Row =
+    Row::off("pcidevice", "PCI devices, their links and power states, /sys/bus/pci/devices", FLAGS, |args| {
+        let lists = args.on(NAMES).then(|| lists(args));
+        Ok(Box::new(PciDevices { devices: Devices::new(sys_path(args, "bus/pci/devices")), lists }))
+    });
+
+const INFO: Desc = Desc::gauge(
+    "node_pcidevice_info",
+    "Always 1; the labels tell what the device is and where.",
+    &[
+        "bus",
+        "class_id",
+        "device",
+        "device_id",
+        "function",
+        "parent_bus",
+        "parent_device",
+        "parent_function",
+        "parent_segment",
+        "revision",
+        "segment",
+        "subsystem_device_id",
+        "subsystem_vendor_id",
+        "vendor_id",
+    ],
+);
+const NAMED_INFO: Desc = Desc {
+    labels: &[
+        "bus",
+        "class_id",
+        "class_name",
+        "device",
+        "device_id",
+        "device_name",
+        "function",
+        "parent_bus",
+        "parent_device",
+        "parent_function",
+        "parent_segment",
+        "revision",
+        "segment",
+        "subsystem_device_id",
+        "subsystem_device_name",
+        "subsystem_vendor_id",
+        "subsystem_vendor_name",
+        "vendor_id",
+        "vendor_name",
+    ],
+    ..INFO
+};
+
+const LOCATION: &[&str] = &["bus", "device", "function", "segment"];
+
+const SPEEDS: [(&str, Desc); 2] = [
+    (
+        "max_link_speed",
+        Desc::gauge(
+            "node_pcidevice_max_link_transfers_per_second",
+            "Transfers per second that the link of the device could do; -1 when not known.",
+            LOCATION,
+        ),
+    ),
+    (
+        "current_link_speed",
+        Desc::gauge(
+            "node_pcidevice_current_link_transfers_per_second",
+            "Transfers per second that the link of the device does; -1 when not known.",
+            LOCATION,
+        ),
+    ),
+];
+
+/// Files with a number, and what stands for one that is not there.
+const NUMBERS: [(&str, Desc, f64); 7] = [
+    (
+        "max_link_width",
+        Desc::gauge("node_pcidevice_max_link_width", "Lanes that the device could use; -1 when not known.", LOCATION),
+        -1.0,
+    ),
+    (
+        "current_link_width",
+        Desc::gauge("node_pcidevice_current_link_width", "Lanes that the device uses; -1 when not known.", LOCATION),
+        -1.0,
+    ),
+    (
+        "d3cold_allowed",
+        Desc::gauge("node_pcidevice_d3cold_allowed", "Whether the device may be put into D3cold.", LOCATION),
+        0.0,
+    ),
+    (
+        "sriov_drivers_autoprobe",
+        Desc::gauge(
+            "node_pcidevice_sriov_drivers_autoprobe",
+            "Whether drivers are looked for when virtual functions are made.",
+            LOCATION,
+        ),
+        0.0,
+    ),
+    ("sriov_numvfs", Desc::gauge("node_pcidevice_sriov_numvfs", "Virtual functions in use.", LOCATION), 0.0),
+    (
+        "sriov_totalvfs",
+        Desc::gauge("node_pcidevice_sriov_totalvfs", "Virtual functions that the device could have.", LOCATION),
+        0.0,
+    ),
+    (
+        "sriov_vf_total_msix",
+        Desc::gauge(
+            "node_pcidevice_sriov_vf_total_msix",
+            "MSI-X vectors for all virtual functions together.",
+            LOCATION,
+        ),
+        0.0,
+    ),
+];
+
+const NUMA_NODE: Desc = Desc::gauge("node_pcidevice_numa_node", "NUMA node that the device is near to.", LOCATION);
+const POWER_STATE: Desc = Desc::gauge(
+    "node_pcidevice_power_state",
+    "1 for the power state that the device is in, 0 for the others.",
+    &["bus", "device", "function", "segment", "state"],
+);
+/// In the order of the page.
+const POWER_STATES: [&str; 7] = ["D0", "D1", "D2", "D3cold", "D3hot", "error", "unknown"];
+
+struct PciDevices {
+    devices: Devices<Device>,
+    /// Where the names may be; `None` when nobody wants them.
+    lists: Option<Vec<PathBuf>>,
+}
+
+struct Device {
+    place: Place,
+    parent: Place,
+    id_files: [KeptAttr; 6],
+    /// What the files said, as numbers and as label values.
+    ids: Option<(Ids, [String; 6])>,
+    /// `None` until they were looked up.
+    names: Option<Names>,
+    speeds: [KeptAttr; SPEEDS.len()],
+    numbers: [KeptAttr; NUMBERS.len()],
+    power_state: KeptAttr,
+    numa_node: KeptAttr,
+}
+
+/// What tells the make of a device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Ids {
+    class: u32,
+    vendor: u32,
+    device: u32,
+    subsystem_vendor: u32,
+    subsystem_device: u32,
+    revision: u32,
+}
+
+const ID_FILES: [&str; 6] = ["class", "vendor", "device", "subsystem_vendor", "subsystem_device", "revision"];
+
+/// Files that distributions have; those of the host first.
+fn lists(args: &Args) -> Vec<PathBuf> {
+    match args.text(IDS_FILE) {
+        "" => ["usr/share/misc/pci.ids", "usr/share/hwdata/pci.ids"]
+            .iter()
+            .flat_map(|file| [Path::new(args.text("path.rootfs")).join(file), Path::new("/").join(file)])
+            .collect(),
+        file => vec![PathBuf::from(file)],
+    }
+}
+
+impl Collector for PciDevices {
+    fn update(&mut self, cx: &mut Scrape, page: &mut Page) -> Result<(), CollectError> {
+        let is_device = |name: &[u8], kind| kind != EntryKind::File && Place::parse(name).is_some();
+        if let Err(e) = self.devices.refresh(is_device, Device::new) {
+            return Err(CollectError::io(self.devices.path(), e).absent_is_no_data("there is no PCI bus"));
+        }
+        let devices = self.devices.known_mut();
+        for (_, device) in devices.iter_mut() {
+            device.identify(cx);
+        }
+        if let Some(lists) = &self.lists {
+            look_up(lists, devices);
+        }
+        for (_, device) in devices {
+            device.update(cx, page);
+        }
+        Ok(())
+    }
+}
+
+/// Finds the names of devices that have none yet.
+fn look_up(lists: &[PathBuf], devices: &mut [(Vec<u8>, Device)]) {
+    let unnamed = devices.iter_mut().filter_map(|(_, device)| match (&device.ids, &device.names) {
+        (Some((ids, _)), None) => Some((*ids, device)),
+        _ => None,
+    });
+    let (ids, devices): (Vec<Ids>, Vec<&mut Device>) = unnamed.unzip();
+    if ids.is_empty() {
+        return;
+    }
+    // The list is long and needed this once.
+    let text = lists.iter().find_map(|list| read_file(list).ok()).unwrap_or_else(|| {
+        tracing::debug!("no list of PCI names: numbers stand in for them");
+        Vec::new()
+    });
+    for (device, names) in devices.into_iter().zip(names::resolve(&text, &ids)) {
+        device.names = Some(names);
+    }
+}
+
+impl Device {
+    fn new(path: &Path, name: &[u8]) -> Self {
+        let attr = |file: &str| KeptAttr::new(path.join(file));
+        let target = read_link(path).unwrap_or_default();
+        let above = target.parent().and_then(Path::file_name).map(OsStr::as_bytes);
+        Self {
+            place: Place::parse(name).unwrap_or_default(),
+            parent: above.and_then(Place::parse).unwrap_or_default(),
+            id_files: ID_FILES.map(attr),
+            ids: None,
+            names: None,
+            speeds: SPEEDS.map(|(file, _)| attr(file)),
+            numbers: NUMBERS.map(|(file, ..)| attr(file)),
+            power_state: attr("power_state"),
+            numa_node: attr("numa_node"),
+        }
+    }
+
+    /// Follows what the device is: another may have been put into the same slot.
+    fn identify(&mut self, cx: &mut Scrape) {
+        let [class, vendor, device, subsystem_vendor, subsystem_device, revision] =
+            self.id_files.each_mut().map(|file| cx.ok(file.number("identification", parse_id)));
+        let all = || {
+            Some(Ids {
+                class: class?,
+                vendor: vendor?,
+                device: device?,
+                subsystem_vendor: subsystem_vendor?,
+                subsystem_device: subsystem_device?,
+                revision: revision?,
+            })
+        };
+        let ids = all();
+        if ids != self.ids.as_ref().map(|(ids, _)| *ids) {
+            self.ids = ids.map(|ids| (ids, ids.labels()));
+            self.names = None;
+        }
+    }
+
+    fn update(&mut self, cx: &mut Scrape, page: &mut Page) {
+        if let Some((_, ids)) = &self.ids {
+            write_info(&self.place, &self.parent, ids, self.names.as_ref(), page);
+        }
+        let place = self.place.labels();
+        for ((_, desc), file) in SPEEDS.iter().zip(&mut self.speeds) {
+            match read(file, "speed in GT/s", parse_speed) {
+                Ok(speed) => page.sample(desc, &place, speed.unwrap_or(-1.0)),
+                Err(e) => cx.fault(e),
+            }
+        }
+        for ((_, desc, missing), file) in NUMBERS.iter().zip(&mut self.numbers) {
+            match read(file, "number", parse_u64) {
+                Ok(n) => page.sample(desc, &place, n.map_or(*missing, |n| n as f64)),
+                Err(e) => cx.fault(e),
+            }
+        }
+        match read(&mut self.numa_node, "number of a node", parse_i64) {
+            Ok(Some(node)) if node >= 0 => page.sample(&NUMA_NODE, &place, node as f64),
+            Ok(_) => {}
+            Err(e) => cx.fault(e),
+        }
+        let Ok(state) = self.power_state.read() else { return };
+        if !state.text().is_empty() {
+            let [bus, device, function, segment] = place;
+            for known in POWER_STATES {
+                let is = f64::from(u8::from(state.text() == known.as_bytes()));
+                page.sample(&POWER_STATE, &[bus, device, function, segment, known], is);
+            }
+        }
+    }
+}
+
+fn write_info(place: &Place, parent: &Place, ids: &[String; 6], names: Option<&Names>, page: &mut Page) {
+    let [bus, device, function, segment] = place.labels();
+    let [parent_bus, parent_device, parent_function, parent_segment] = parent.labels();
+    let [class_id, vendor_id, device_id, subvendor_id, subdevice_id, revision] = ids.each_ref().map(String::as_str);
+    let Some(names) = names else {
+        let values = [
+            bus,
+            class_id,
+            device,
+            device_id,
+            function,
+            parent_bus,
+            parent_device,
+            parent_function,
+            parent_segment,
+            revision,
+            segment,
+            subdevice_id,
+            subvendor_id,
+            vendor_id,
+        ];
+        return page.sample(&INFO, &values, 1.0);
+    };
+    let values = [
+        bus,
+        class_id,
+        &names.class,
+        device,
+        device_id,
+        &names.device,
+        function,
+        parent_bus,
+        parent_device,
+        parent_function,
+        parent_segment,
+        revision,
+        segment,
+        subdevice_id,
+        &names.subsystem_device,
+        subvendor_id,
+        &names.subsystem_vendor,
+        vendor_id,
+        &names.vendor,
+    ];
+    page.sample(&NAMED_INFO, &values, 1.0);
+}
+
+impl Ids {
+    fn labels(self) -> [String; 6] {
+        let [vendor, device, subsystem_vendor, subsystem_device] =
+            [self.vendor, self.device, self.subsystem_vendor, self.subsystem_device].map(|id| format!("{id:#06x}"));
+        let (class, revision) = (format!("{:#08x}", self.class), format!("{:#04x}", self.revision));
+        [class, vendor, device, subsystem_vendor, subsystem_device, revision]
+    }
+}
+
+/// Where a device is.
+#[derive(Debug, PartialEq)]
+struct Place {
+    segment: String,
+    bus: String,
+    device: String,
+    function: String,
+}
+
+impl Default for Place {
+    /// That of a root bus.
+    fn default() -> Self {
+        let star = || "*".to_owned();
+        Self { segment: star(), bus: star(), device: star(), function: star() }
+    }
+}
+
+impl Place {
+    /// `0000:5e:00.1`, all hexadecimal.
+    fn parse(name: &[u8]) -> Option<Self> {
+        let mut parts = std::str::from_utf8(name).ok()?.split([':', '.']);
+        let mut part = |width: usize| {
+            let part = parts.next().filter(|part| !part.starts_with('+'))?;
+            Some(format!("{:0width$x}", u32::from_str_radix(part, 16).ok()?))
+        };
+        let (segment, bus, device, function) = (part(4)?, part(2)?, part(2)?, part(1)?);
+        let whole = parts.next().is_none() && name.iter().rev().find(|b| !b.is_ascii_hexdigit()) == Some(&b'.');
+        whole.then_some(Self { segment, bus, device, function })
+    }
+
+    /// In the order of the page.
+    fn labels(&self) -> [&str; 4] {
+        [&self.bus, &self.device, &self.function, &self.segment]
+    }
+}
+
+fn parse_id(text: &[u8]) -> Option<u32> {
+    u32::try_from(parse_auto(text)?).ok()
+}
+
+/// `8.0 GT/s PCIe` in transfers per second.
+fn parse_speed(text: &[u8]) -> Option<f64> {
+    let mut words = Words::of(text);
+    let speed = parse_f64(words.next()?).filter(|speed| speed.is_finite() && *speed >= 0.0)?;
+    let unit = (words.next()?, words.next(), words.next());
+    matches!(unit, (b"GT/s", Some(b"PCIe") | None, None)).then_some(speed * 1e9)
+}
+
+/// What is in a file; `None` when the device has no such thing or does not tell.
+fn read<T>(
+    file: &mut KeptAttr,
+    field: &'static str,
+    parse: impl FnOnce(&[u8]) -> Option<T>,
+) -> Result<Option<T>, CollectError> {
+    let attr: Attr = match file.read() {
+        Ok(attr) => attr,
+        Err(e) if is_silence(&e) => return Ok(None),
+        Err(e) => return Err(CollectError::io(file.path(), e)),
+    };
+    let text = attr.text();
+    if text.is_empty() || text.starts_with(b"Unknown") {
+        return Ok(None);
+    }
+    match parse(text) {
+        Some(value) => Ok(Some(value)),
+        None => Err(BadField::new(1, field, "a number", text).in_file(file.path())),
+    }
+}
+
+/// For the fuzzer.
+pub(in crate::collectors) const PARSER: Parser = Parser::new(
+    "PCI device",
+    |bytes| eat((Place::parse(bytes), parse_id(bytes), parse_speed(bytes))),
+    b"8.0 GT/s PCIe",
+);
+
+/// For the fuzzer.
+pub(in crate::collectors) const NAMES_PARSER: Parser = names::PARSER;
+
+#[cfg(test)]
+mod tests;
