@@ -6,10 +6,6 @@
 use common::app::Planned;
 use common::flags::Flag;
 
-const fn on(name: &'static str, flags: &'static [Flag]) -> Planned {
-    Planned { name, on: true, flags }
-}
-
 const fn off(name: &'static str, flags: &'static [Flag]) -> Planned {
     Planned { name, on: false, flags }
 }
