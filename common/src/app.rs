@@ -22,7 +22,7 @@ use crate::flags::{Args, Flag};
 use crate::host::Host;
 use crate::http::{Service, router};
 use crate::instruments::Instruments;
-use crate::scrape::Engine;
+use crate::scrape::{Engine, REASONS};
 use crate::source::{Asked, Endpoint, Own, Source};
 use crate::turns::Turns;
 use crate::web::{self, Bound, Limits, WebConfigFile, systemd};
@@ -124,8 +124,10 @@ pub const fn web_flags(listen: &'static str, path_flag: &'static str, path_env: 
     ]
 }
 
-const COLLECTOR_FLAGS: &[Flag] =
-    &[Flag::switch("collector.disable-defaults", false, "Run only the collectors that are switched on by name.")];
+const COLLECTOR_FLAGS: &[Flag] = &[
+    Flag::switch("collector.disable-defaults", false, "Run only the collectors that are switched on by name."),
+    REASONS,
+];
 
 /// Runs `program` with the command line of this process.
 pub fn main(program: &'static Program) -> ExitCode {

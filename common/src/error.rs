@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// One field of a foreign text that is not what its format says. Parsers know no path; the caller adds it.
@@ -63,9 +64,41 @@ pub enum CollectError {
     },
     /// Anything else: a system call, a netlink answer, a deadline.
     Failed {
-        /// What was tried and what came of it.
+        /// What was tried, for example a device; empty for the collector as a whole.
+        place: String,
+        /// What came of it.
         what: String,
+        /// What kind of failure that is.
+        reason: Reason,
     },
+}
+
+/// Why something is not on the page, in a word that alert rules can tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// The host has nothing of the kind.
+    NoData,
+    /// The reader lacks a privilege.
+    Permission,
+    /// What was read makes no sense, or reading failed.
+    Error,
+    /// No answer in time.
+    Timeout,
+    /// A bug of ours.
+    Panic,
+}
+
+impl Reason {
+    /// The word, as it stands in labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoData => "no_data",
+            Self::Permission => "permission",
+            Self::Error => "error",
+            Self::Timeout => "timeout",
+            Self::Panic => "panic",
+        }
+    }
 }
 
 impl CollectError {
@@ -79,14 +112,57 @@ impl CollectError {
         Self::Io { path: path.to_owned(), source }
     }
 
-    /// Something that is not about a file.
-    pub fn failed(what: impl Into<String>) -> Self {
-        Self::Failed { what: what.into() }
+    /// Something that is not about a file; the place comes first, as in `eth0: no such device`.
+    pub fn failed(message: impl Into<String>) -> Self {
+        let message = message.into();
+        match message.split_once(": ") {
+            Some((place, what)) => Self::at(place, Reason::Error, what),
+            None => Self::at("", Reason::Error, message),
+        }
+    }
+
+    /// Something that is not about a file: where, why and what.
+    pub fn at(place: impl Into<String>, reason: Reason, what: impl Into<String>) -> Self {
+        Self::Failed { place: place.into(), what: what.into(), reason }
+    }
+
+    /// A system call about `place` (a device, a question) was refused or failed.
+    pub fn call(place: impl Into<String>, source: &io::Error) -> Self {
+        Self::at(place, reason_of(source), source.to_string())
+    }
+
+    /// `place`, or the collector as a whole if that is empty, did not answer in time.
+    pub fn timed_out(place: impl Into<String>) -> Self {
+        Self::at(place, Reason::Timeout, "no answer in time")
+    }
+
+    /// The code that reads `place`, or the whole collector if that is empty, panicked.
+    pub fn panicked(place: impl Into<String>, message: &str) -> Self {
+        Self::at(place, Reason::Panic, format!("panicked: {message}"))
     }
 
     /// Whether this only says that the host has nothing to report.
     pub fn is_no_data(&self) -> bool {
         matches!(self, Self::NoData { .. })
+    }
+
+    /// What kind of failure it is.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::NoData { .. } => Reason::NoData,
+            Self::Io { source, .. } => reason_of(source),
+            Self::Malformed { .. } => Reason::Error,
+            Self::Failed { reason, .. } => *reason,
+        }
+    }
+
+    /// What failed: a file, a device; empty for the collector as a whole.
+    pub fn place(&self) -> &[u8] {
+        match self {
+            Self::NoData { .. } => b"",
+            Self::Io { path, .. } | Self::Malformed { path, .. } => path.as_os_str().as_bytes(),
+            Self::Failed { place, .. } => place.as_bytes(),
+        }
     }
 
     /// Turns "the file is not there" into [`CollectError::NoData`]; everything else stays.
@@ -104,12 +180,31 @@ impl fmt::Display for CollectError {
             Self::NoData { what } => f.write_str(what),
             Self::Io { path, source } => write!(f, "{}: {source}", path.display()),
             Self::Malformed { path, bad } => write!(f, "{}:{bad}", path.display()),
-            Self::Failed { what } => f.write_str(what),
+            Self::Failed { place, what, .. } if place.is_empty() => f.write_str(what),
+            Self::Failed { place, what, .. } => write!(f, "{place}: {what}"),
         }
     }
 }
 
 impl std::error::Error for CollectError {}
+
+/// For one failure that several collectors share.
+impl Clone for CollectError {
+    fn clone(&self) -> Self {
+        match self {
+            Self::NoData { what } => Self::NoData { what: what.clone() },
+            Self::Io { path, source } => {
+                let again = || io::Error::new(source.kind(), source.to_string());
+                let source = source.raw_os_error().map_or_else(again, io::Error::from_raw_os_error);
+                Self::Io { path: path.clone(), source }
+            }
+            Self::Malformed { path, bad } => Self::Malformed { path: path.clone(), bad: bad.clone() },
+            Self::Failed { place, what, reason } => {
+                Self::Failed { place: place.clone(), what: what.clone(), reason: *reason }
+            }
+        }
+    }
+}
 
 /// Gone since it was listed, or never built into this kernel: a fact, not a fault.
 pub fn is_absent(e: &io::Error) -> bool {
@@ -117,6 +212,14 @@ pub fn is_absent(e: &io::Error) -> bool {
         e.raw_os_error(),
         Some(libc::ENOENT | libc::ENOTDIR | libc::ESRCH | libc::ENODEV | libc::ENXIO | libc::EOPNOTSUPP)
     )
+}
+
+fn reason_of(e: &io::Error) -> Reason {
+    match e.kind() {
+        _ if is_denied(e) => Reason::Permission,
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Reason::Timeout,
+        _ => Reason::Error,
+    }
 }
 
 /// The reader lacks a privilege.
@@ -148,6 +251,20 @@ impl std::error::Error for ConfigError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_has_a_place_and_a_reason() {
+        let denied = CollectError::io(Path::new("/x/y"), io::Error::from_raw_os_error(libc::EACCES));
+        assert_eq!((denied.place(), denied.reason()), (b"/x/y".as_slice(), Reason::Permission));
+        let failed = CollectError::failed("eth0: gone: for good");
+        assert_eq!((failed.place(), failed.reason()), (b"eth0".as_slice(), Reason::Error));
+        assert_eq!(failed.to_string(), "eth0: gone: for good");
+        for e in [denied, failed, CollectError::timed_out("bus"), CollectError::panicked("", "x")] {
+            let again = e.clone();
+            assert_eq!((again.to_string(), again.reason()), (e.to_string(), e.reason()));
+        }
+        assert!(Reason::Panic > Reason::Timeout && Reason::Permission > Reason::NoData, "the worst one is told");
+    }
 
     #[test]
     fn messages_name_the_place() {

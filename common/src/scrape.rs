@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::collector::{Collector, Row, Scrape};
 use crate::crew::{Crew, Job};
-use crate::error::{CollectError, ConfigError};
+use crate::error::{CollectError, ConfigError, Reason};
 use crate::exposition::{Desc, Format, Page};
-use crate::flags::Args;
+use crate::flags::{Args, Flag};
 use crate::render::Renderer;
 use crate::source::{Answer, Standing};
 
@@ -18,6 +18,12 @@ use crate::source::{Answer, Standing};
 const PATIENCE: Duration = Duration::from_millis(100);
 /// What a collector gets that was too late the last time.
 const SECOND_CHANCE: Duration = Duration::from_secs(1);
+/// How many places are told of the faults of one collector.
+const MOST_PLACES: usize = 20;
+
+/// Whether the page says why a collector has no samples, and what it could not read.
+pub const REASONS: Flag =
+    Flag::switch("scrape.reasons", true, "Series that say why a collector failed, and at which devices and files.");
 
 /// What a request wants.
 #[derive(Clone, Debug)]
@@ -45,10 +51,19 @@ struct Inner {
     idle: Vec<Option<Box<Task>>>,
     was_late: Vec<bool>,
     renderer: Renderer,
-    /// Success and duration of the collectors, and what the caller adds.
+    /// What is told of the collectors, and what the caller adds.
     tail: Page,
-    duration_name: String,
-    success_name: String,
+    names_of: Names,
+    /// Whether reasons and faults are told, too.
+    reasons: bool,
+}
+
+/// The families about the collectors.
+struct Names {
+    duration: String,
+    success: String,
+    reason: String,
+    faults: String,
 }
 
 struct Task {
@@ -77,7 +92,7 @@ impl Job for Box<Task> {
         // A line may have been cut off in the middle, and the state may be anything: start over.
         self.page = if self.row.yields { Page::yielding() } else { Page::default() };
         self.faults.clear();
-        self.result = Err(CollectError::failed(format!("panicked: {message}")));
+        self.result = Err(CollectError::panicked("", &message));
         match (self.row.new)(&self.args) {
             Ok(collector) => self.collector = collector,
             Err(e) => tracing::error!(collector = self.row.name, "not restarted after a panic: {e}"),
@@ -121,8 +136,13 @@ impl Engine {
                 idle,
                 renderer: Renderer::default(),
                 tail: Page::default(),
-                duration_name: format!("{prefix}_scrape_collector_duration_seconds"),
-                success_name: format!("{prefix}_scrape_collector_success"),
+                names_of: Names {
+                    duration: format!("{prefix}_scrape_collector_duration_seconds"),
+                    success: format!("{prefix}_scrape_collector_success"),
+                    reason: format!("{prefix}_scrape_collector_reason"),
+                    faults: format!("{prefix}_scrape_collector_faults"),
+                },
+                reasons: args.is_on(REASONS.name) == Some(true),
             }),
             names,
         })
@@ -193,9 +213,19 @@ impl Inner {
         self.tail.clear();
         let mut complete = true;
         let mut standings = standings.lock().unwrap_or_else(PoisonError::into_inner);
-        let duration = Desc::gauge(&self.duration_name, "Time the collector took in this scrape.", &["collector"]);
-        let success =
-            Desc::gauge(&self.success_name, "Whether the collector could do all it is there for.", &["collector"]);
+        let of = &self.names_of;
+        let duration = Desc::gauge(&of.duration, "Time the collector took in this scrape.", &["collector"]);
+        let success = Desc::gauge(&of.success, "Whether the collector could do all it is there for.", &["collector"]);
+        let reason = Desc::gauge(
+            &of.reason,
+            "What became of the collector: ok, no_data, permission, error, timeout, panic; always 1.",
+            &["collector", "reason"],
+        );
+        let faults = Desc::gauge(
+            &of.faults,
+            "Devices and files that could not be read in this scrape; without a place, those beyond the first 20.",
+            &["collector", "place", "reason"],
+        );
         for (index, ((&ran, name), late)) in ran.iter().zip(names).zip(&mut self.was_late).enumerate() {
             if !wanted(index) {
                 continue;
@@ -205,11 +235,17 @@ impl Inner {
             let verdict = Verdict::of(task, started);
             self.tail.sample(&duration, &[name], verdict.took.as_secs_f64());
             self.tail.sample(&success, &[name], if verdict.complaint.is_none() { 1.0 } else { 0.0 });
-            complete &= verdict.complaint.is_none() || verdict.no_data;
+            complete &= verdict.complaint.is_none() || verdict.no_data();
+            if self.reasons {
+                self.tail.sample(&reason, &[*name, verdict.reason.map_or("ok", Reason::as_str)], 1.0);
+                for (place, why, times) in task.map(places).unwrap_or_default() {
+                    self.tail.sample(&faults, &[name.as_bytes(), place, why.as_bytes()], f64::from(times));
+                }
+            }
             if let Some(standing) = standings.get_mut(index) {
                 verdict.log_change(standing);
                 standing.took = Some(verdict.took);
-                standing.no_data = verdict.no_data;
+                standing.no_data = verdict.no_data();
                 standing.complaint = verdict.complaint;
             }
         }
@@ -233,11 +269,32 @@ impl Inner {
     }
 }
 
+/// The places of a collector's faults with the reason and how often that was so.
+fn places(task: &Task) -> Vec<(&[u8], &'static str, u32)> {
+    let mut places: Vec<(&[u8], &'static str, u32)> = Vec::new();
+    let failure = task.result.as_ref().err().filter(|e| !e.place().is_empty());
+    for fault in task.faults.iter().chain(failure) {
+        let (place, why) = (fault.place(), fault.reason().as_str());
+        let known = |place: &[u8]| places.iter().position(|known| known.0 == place && known.1 == why);
+        let full = || places.iter().filter(|known| !known.0.is_empty()).count() >= MOST_PLACES;
+        let (place, at) = match known(place) {
+            None if full() => (b"".as_slice(), known(b"")),
+            at => (place, at),
+        };
+        match at.and_then(|at| places.get_mut(at)) {
+            Some(known) => known.2 += 1,
+            None => places.push((place, why, 1)),
+        }
+    }
+    places
+}
+
 /// What is to be said of one collector after a scrape.
 struct Verdict {
     took: Duration,
     complaint: Option<String>,
-    no_data: bool,
+    /// `None` when all was well.
+    reason: Option<Reason>,
     /// Further faults of the same scrape; the first one is the complaint.
     more: Vec<String>,
 }
@@ -246,16 +303,16 @@ impl Verdict {
     fn of(task: Option<&Task>, started: Instant) -> Self {
         let Some(task) = task else {
             let complaint = Some("no answer before the deadline of the scrape".to_owned());
-            return Self { took: started.elapsed(), complaint, no_data: false, more: Vec::new() };
+            return Self { took: started.elapsed(), complaint, reason: Some(Reason::Timeout), more: Vec::new() };
         };
-        let mut complaints: Vec<String> = task.faults.iter().map(ToString::to_string).collect();
-        let mut no_data = false;
-        if let Err(e) = &task.result {
-            no_data = e.is_no_data() && complaints.is_empty();
-            complaints.push(e.to_string());
-        }
-        let mut complaints = complaints.into_iter();
-        Self { took: task.took, complaint: complaints.next(), no_data, more: complaints.collect() }
+        let failures = task.faults.iter().chain(task.result.as_ref().err());
+        let reason = failures.clone().map(CollectError::reason).max();
+        let mut complaints = failures.map(ToString::to_string);
+        Self { took: task.took, complaint: complaints.next(), reason, more: complaints.take(9).collect() }
+    }
+
+    fn no_data(&self) -> bool {
+        self.reason == Some(Reason::NoData)
     }
 
     /// One line when something changes, not one per scrape.
@@ -266,13 +323,13 @@ impl Verdict {
                 tracing::info!(name, duration_seconds, "collector is well again");
             }
             None => tracing::debug!(name, duration_seconds, "collector succeeded"),
-            Some(err) if self.no_data => tracing::debug!(name, duration_seconds, err, "collector returned no data"),
+            Some(err) if self.no_data() => tracing::debug!(name, duration_seconds, err, "collector returned no data"),
             Some(err) if before.complaint.as_ref() == Some(err) => {
                 tracing::debug!(name, duration_seconds, err, "collector failed again");
             }
             Some(err) => {
                 tracing::error!(name, duration_seconds, err, "collector failed");
-                for err in self.more.iter().take(9) {
+                for err in &self.more {
                     tracing::error!(name, err, "collector failed");
                 }
             }
@@ -319,6 +376,16 @@ mod tests {
     });
     static NOTHING: Row =
         Row::on("nothing", "", &[], |_| Ok(Box::new(Act(|_, _| Err(CollectError::no_data("none here"))))));
+    static MANY: Row = Row::on("many", "", &[], |_| {
+        Ok(Box::new(Act(|cx, _| {
+            for device in 0..40 {
+                cx.fault(CollectError::timed_out(format!("d{device}")));
+            }
+            cx.fault(CollectError::failed("d1: broken"));
+            cx.fault(CollectError::timed_out("d2"));
+            Err(CollectError::no_data("none"))
+        })))
+    });
     static REFUSES: Row = Row::on("refuses", "", &[], |_| Err(ConfigError::new("--x: no")));
 
     fn engine(rows: &[&'static Row]) -> Engine {
@@ -357,6 +424,31 @@ mod tests {
         let standings = engine.standings();
         assert_eq!(standings[1].complaint.as_deref(), Some("panicked: oh no"));
         assert!(standings[3].no_data);
+    }
+
+    #[test]
+    fn the_page_says_why_and_where() {
+        let rows: &[&Row] = &[&GOOD, &PANICS, &PART, &NOTHING, &MANY];
+        let args = Arc::new(Args::defaults([&REASONS]));
+        let engine = Engine::new("test", rows, &args).unwrap();
+        let (page, _) = scrape(&engine, None, Duration::from_secs(60));
+        for (name, reason) in
+            [("good", "ok"), ("panics", "panic"), ("part", "error"), ("nothing", "no_data"), ("many", "timeout")]
+        {
+            let line = format!("test_scrape_collector_reason{{collector=\"{name}\",reason=\"{reason}\"}} 1\n");
+            assert!(page.contains(&line), "{page}");
+        }
+        let faults: Vec<&str> = page.lines().filter_map(|l| l.strip_prefix("test_scrape_collector_faults")).collect();
+        assert_eq!(faults.len(), 1 + 20 + 2, "{page}");
+        for fault in [
+            "{collector=\"part\",place=\"\",reason=\"error\"} 1",
+            "place=\"d2\",reason=\"timeout\"} 2",
+            "place=\"\",reason=\"timeout\"} 20",
+        ] {
+            assert!(faults.iter().any(|line| line.ends_with(fault)), "{fault}: {page}");
+        }
+        let (page, _) = scrape(&self::engine(rows), None, Duration::from_secs(60));
+        assert!(!page.contains("reason=") && !page.contains("faults"), "a switch leaves them out: {page}");
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(crate) struct Source {
     /// The scrape that `current` is of.
     scrape: Option<Instant>,
     /// The scrape in which the kernel did not answer, and what came of it.
-    failed: Option<(Instant, String)>,
+    failed: Option<(Instant, CollectError)>,
     /// Epochs given out.
     epochs: u64,
     /// Filter of the request; `None` once a kernel left out the counters because of it.
@@ -85,7 +85,7 @@ impl Source {
             return Ok(Arc::clone(&source.current));
         }
         match &source.failed {
-            Some((scrape, what)) if *scrape == deadline => Err(CollectError::failed(what.clone())),
+            Some((scrape, what)) if *scrape == deadline => Err(what.clone()),
             _ => source.renew(deadline),
         }
     }
@@ -103,7 +103,7 @@ impl Source {
                 Ok(Arc::clone(&self.current))
             }
             Err(e) => {
-                self.failed = Some((deadline, e.to_string()));
+                self.failed = Some((deadline, e.clone()));
                 Err(e)
             }
         }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use common::error::CollectError;
+use common::error::{CollectError, Reason};
 use common::fuzzing::{Parser, eat};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -159,14 +159,16 @@ impl Netlink {
             Ok(interrupted) => Ok(interrupted),
             Err(e) => {
                 self.socket = None;
-                let what = match e {
-                    Trouble::System(Errno::AGAIN) => "no answer in time".to_owned(),
-                    Trouble::System(e) => std::io::Error::from(e).to_string(),
-                    Trouble::Refused(code) => std::io::Error::from_raw_os_error(code).to_string(),
-                    Trouble::Overrun => "the kernel could not keep up".to_owned(),
-                    Trouble::TooLong(length) => format!("a message of {length} bytes"),
-                };
-                Err(CollectError::failed(format!("netlink request {kind}: {what}")))
+                let place = format!("netlink request {kind}");
+                Err(match e {
+                    Trouble::System(Errno::AGAIN) => CollectError::timed_out(place),
+                    Trouble::System(e) => CollectError::call(place, &e.into()),
+                    Trouble::Refused(code) => CollectError::call(place, &std::io::Error::from_raw_os_error(code)),
+                    Trouble::Overrun => CollectError::at(place, Reason::Error, "the kernel could not keep up"),
+                    Trouble::TooLong(length) => {
+                        CollectError::at(place, Reason::Error, format!("a message of {length} bytes"))
+                    }
+                })
             }
         }
     }

@@ -147,7 +147,7 @@ impl Collector for Hwmon {
                 }
                 _ => {
                     entry.was_late = true;
-                    cx.fault(CollectError::failed(format!("{}: no answer in time", entry.dir.display())));
+                    cx.fault(CollectError::timed_out(entry.dir.to_string_lossy()));
                 }
             }
         }

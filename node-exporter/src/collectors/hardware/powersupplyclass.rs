@@ -104,7 +104,7 @@ impl Supply {
             Ok(attributes) => attributes,
             // Unplugged since it was listed.
             Err(e) if is_absent(&e) => return,
-            Err(e) => return cx.fault(CollectError::failed(format!("{}: {e}", self.name.escape_ascii()))),
+            Err(e) => return cx.fault(CollectError::call(self.name.escape_ascii().to_string(), &e)),
         };
         for (row, file) in attributes {
             let attr = match decide(file.read()) {

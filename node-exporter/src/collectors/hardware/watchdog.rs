@@ -72,7 +72,7 @@ impl Watchdog {
         let attributes = match self.attributes.refresh(ATTRIBUTES, |row| row.file) {
             Ok(attributes) => attributes,
             Err(e) if is_absent(&e) => return,
-            Err(e) => return cx.fault(CollectError::failed(format!("{}: {e}", self.name.escape_ascii()))),
+            Err(e) => return cx.fault(CollectError::call(self.name.escape_ascii().to_string(), &e)),
         };
         // An absent file is an empty label.
         let mut texts = [const { None }; 6];

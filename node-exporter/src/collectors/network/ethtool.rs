@@ -111,7 +111,7 @@ impl Collector for Interfaces {
         }
         let ethtool = match self.ethtool.take() {
             Some(ethtool) => ethtool,
-            None => Ethtool::new().map_err(|e| CollectError::failed(format!("socket to ask for interfaces: {e}")))?,
+            None => Ethtool::new().map_err(|e| CollectError::call("socket to ask for interfaces", &e))?,
         };
         let ethtool = self.ethtool.insert(ethtool);
         for (name, statistics) in self.interfaces.known_mut() {
@@ -134,7 +134,7 @@ fn note(told: io::Result<()>, what: &str, name: &[u8], cx: &mut Scrape) {
     if let Err(e) = told
         && !is_silence(&e)
     {
-        cx.fault(CollectError::failed(format!("{what} of {}: {e}", String::from_utf8_lossy(name))));
+        cx.fault(CollectError::call(format!("{}, {what}", name.escape_ascii()), &e));
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use common::collector::{Collector, Row, Scrape};
 use common::crew::{Crew, Job};
-use common::error::{BadField, CollectError, is_absent, is_denied};
+use common::error::{BadField, CollectError, Reason, is_absent, is_denied};
 use common::exposition::{Desc, Page};
 use common::fields::{parse_cpu_list, parse_u64};
 use common::fuzzing::{Parser, eat};
@@ -191,7 +191,7 @@ impl Cpufreq {
             match chunk {
                 Some(chunk) if chunk.fresh => {
                     if let Some(message) = chunk.panic.take() {
-                        cx.fault(CollectError::failed(format!("panicked: {message}")));
+                        cx.fault(CollectError::panicked("", &message));
                     }
                     chunk.cpus.iter_mut().flat_map(|cpu| cpu.reading.faults.drain(..)).for_each(|e| cx.fault(e));
                 }
@@ -200,9 +200,8 @@ impl Cpufreq {
         }
         if n_late > 0 {
             let of = self.chunks.len();
-            cx.fault(CollectError::failed(format!(
-                "{n_late} of {of} groups of CPUs did not tell their clocks in time"
-            )));
+            let what = format!("{n_late} of {of} groups of CPUs did not tell their clocks in time");
+            cx.fault(CollectError::at("", Reason::Timeout, what));
         }
         let cpus = || self.chunks.iter().flatten().filter(|chunk| chunk.fresh).flat_map(|chunk| &chunk.cpus);
         for (at, (_, desc)) in CLOCKS.iter().enumerate() {

@@ -60,7 +60,7 @@ impl Collector for Timex {
         match kernel::timex::read() {
             Ok((state, timex)) => encode(state, &timex, page),
             Err(e) if is_denied(&e) => return Err(CollectError::no_data("adjtimex is not permitted here")),
-            Err(e) => return Err(CollectError::failed(format!("adjtimex: {e}"))),
+            Err(e) => return Err(CollectError::call("adjtimex", &e)),
         }
         Ok(())
     }

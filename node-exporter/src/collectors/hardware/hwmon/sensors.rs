@@ -70,7 +70,7 @@ impl Job for Chip {
 
     fn panicked(&mut self, message: String) {
         self.sensors.clear();
-        self.problem = Some(CollectError::failed(format!("{}: panicked: {message}", self.own.path().display())));
+        self.problem = Some(CollectError::panicked(self.own.path().to_string_lossy(), &message));
     }
 }
 
