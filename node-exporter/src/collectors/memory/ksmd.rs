@@ -3,8 +3,7 @@
 //! * Source: kernel Documentation/admin-guide/mm/ksm.rst.
 //! * Units: pages and bytes as the files have them; the pause is in milliseconds there, we export seconds.
 //! * Absent when: the kernel is built without, or is too old for one of the files: no samples, no error.
-//! * Differs from the Go exporter: a malformed file costs itself, and `node_ksmd_general_profit_bytes`, which is new there,
-//!   may be negative: looking for equal pages takes memory too.
+//! * Differs from the Go exporter: a malformed file costs itself.
 
 use common::collector::{Collector, Row, Scrape};
 use common::error::{CollectError, is_absent};
@@ -33,12 +32,8 @@ const fn file(name: &'static str, desc: Desc<'static>) -> File {
 
 const MILLISECONDS: f64 = 1000.0;
 
-static FILES: [File; 10] = [
+static FILES: [File; 9] = [
     file("full_scans", Desc::counter("node_ksmd_full_scans_total", "Times all mergeable memory was scanned.", &[])),
-    file(
-        "general_profit",
-        Desc::gauge("node_ksmd_general_profit_bytes", "Bytes saved, less what the bookkeeping takes.", &[]),
-    ),
     file(
         "merge_across_nodes",
         Desc::gauge("node_ksmd_merge_across_nodes", "Whether pages of different NUMA nodes are merged.", &[]),
@@ -95,14 +90,12 @@ mod tests {
             &ROW,
             &[
                 ("sys/kernel/mm/ksm/full_scans", "18446744073709551615\n"),
-                ("sys/kernel/mm/ksm/general_profit", "-4096\n"),
                 ("sys/kernel/mm/ksm/sleep_millisecs", "20"),
                 ("sys/kernel/mm/ksm/run", "2\n"),
                 ("sys/kernel/mm/ksm/max_page_sharing", "256\n"),
             ],
             &[
                 "node_ksmd_full_scans_total 1.8446744073709552e+19",
-                "node_ksmd_general_profit_bytes -4096",
                 "node_ksmd_run 2",
                 "node_ksmd_sleep_seconds 0.02",
             ],
