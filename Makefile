@@ -54,7 +54,7 @@ LIST = $(if $(DOCKER),,$(word 2,$(ARCHS)))
 release run image programs-%: export EXPORTER_REVISION = $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 release run image programs-%: export EXPORTER_BRANCH = $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help run test deps build release bench fmt fuzz deny image push golden previews clean
+.PHONY: help run test deps build release bench fmt fuzz deny image push golden previews layout clean
 
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -100,6 +100,10 @@ fuzz: ## run each fuzz target for SECONDS=60
 				-max_total_time=$(SECONDS) -max_len=8192 -len_control=0; \
 		done; \
 	done
+
+layout: ## write node-exporter/layout.ld anew: the code of a scrape, for the linker to put side by side
+	@command -v valgrind >/dev/null && command -v curl >/dev/null || { echo 'needs valgrind and curl' >&2; exit 1; }
+	@node-exporter/layout.sh
 
 deny: ## check licences, advisories and duplicate versions
 	@$(CARGO) deny --version >/dev/null 2>&1 || { echo 'needs cargo-deny: cargo install cargo-deny' >&2; exit 1; }

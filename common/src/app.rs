@@ -132,6 +132,7 @@ const COLLECTOR_FLAGS: &[Flag] = &[
 /// Runs `program` with the command line of this process.
 pub fn main(program: &'static Program) -> ExitCode {
     memory::one_arena();
+    memory::cut_code();
     match run(program, std::env::args_os().map(|word| word.to_string_lossy().into_owned())) {
         Ok(code) => code,
         Err(mistakes) => {

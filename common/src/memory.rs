@@ -3,7 +3,11 @@
 //! glibc would make an arena per thread, each with its own leftovers; the suite's threads take turns and share one. What
 //! the command line took is returned to the system before the first scrape.
 
-#![expect(unsafe_code, reason = "mallopt(3) and malloc_trim(3) have no safe wrappers")]
+#![expect(unsafe_code, reason = "mallopt(3), malloc_trim(3) and the linker's symbols have no safe wrappers")]
+
+/// Most code that the kernel maps for the sake of one function.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const PIECE_BYTES: usize = 64 << 10;
 
 /// From here on a buffer has pages of its own: it grows without being copied, and goes back when it is dropped.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -19,6 +23,31 @@ pub(crate) fn one_arena() {
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 1);
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE_BYTES);
+    }
+}
+
+/// At the start: cuts the mapping of code and constants into pieces.
+///
+/// Whatever is used of a file, the kernel maps the rest of that page cache folio along, which since Linux 6.18 are up to
+/// 2 MB, but never more than the mapping. Neighbours that differ in a mark stay apart; that for core dumps means nothing
+/// here, as code does not go into them. What is never used then is not held, and can be reclaimed.
+pub(crate) fn cut_code() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        unsafe extern "C" {
+            static __executable_start: u8;
+            static etext: u8;
+        }
+        let (start, end) = (&raw const __executable_start, &raw const etext);
+        let length = end.addr().saturating_sub(start.addr());
+        for offset in (0..length).step_by(2 * PIECE_BYTES) {
+            let piece = start.wrapping_add(offset).cast_mut();
+            // SAFETY: the piece is in the program's own code, where nothing but the mark for core dumps changes; a refusal
+            // changes nothing at all.
+            unsafe {
+                libc::madvise(piece.cast(), PIECE_BYTES.min(length - offset), libc::MADV_DONTDUMP);
+            }
+        }
     }
 }
 

@@ -94,11 +94,7 @@ mod tests {
                 ("sys/kernel/mm/ksm/run", "2\n"),
                 ("sys/kernel/mm/ksm/max_page_sharing", "256\n"),
             ],
-            &[
-                "node_ksmd_full_scans_total 1.8446744073709552e+19",
-                "node_ksmd_run 2",
-                "node_ksmd_sleep_seconds 0.02",
-            ],
+            &["node_ksmd_full_scans_total 1.8446744073709552e+19", "node_ksmd_run 2", "node_ksmd_sleep_seconds 0.02"],
             &[],
         );
         check(&ROW, &[], &[], &[]);
