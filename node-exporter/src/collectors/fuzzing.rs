@@ -3,8 +3,29 @@
 
 pub use common::fuzzing::Parser;
 
-/// The parsers of this crate.
-pub static PARSERS: &[Parser] = &[
+/// The parsers of this crate in families, which are the folders they stand in. Each family is a fuzz target.
+pub static FAMILIES: &[(&str, &[Parser])] = &[
+    ("hardware", HARDWARE),
+    ("kernel", KERNEL),
+    ("memory", MEMORY),
+    ("network", NETWORK),
+    ("processor", PROCESSOR),
+    ("storage", STORAGE),
+    ("system", SYSTEM),
+];
+
+/// Sensors, power, buses.
+pub static HARDWARE: &[Parser] = &[
+    super::hardware::drm::PARSER,
+    super::hardware::edac::PARSER,
+    super::hardware::hwmon::PARSER,
+    super::hardware::pcidevice::NAMES_PARSER,
+    super::hardware::pcidevice::PARSER,
+    super::hardware::rapl::PARSER,
+];
+
+/// What several collectors read.
+pub static KERNEL: &[Parser] = &[
     crate::kernel::btrfs::PARSER,
     crate::kernel::cpu_table::PARSER,
     crate::kernel::cpuinfo::PARSER,
@@ -15,18 +36,20 @@ pub static PARSERS: &[Parser] = &[
     crate::kernel::proc_stat::CPU_LINES_PARSER,
     crate::kernel::proc_stat::TOTALS_PARSER,
     crate::kernel::rtnl::PARSER,
-    super::hardware::drm::PARSER,
-    super::hardware::edac::PARSER,
-    super::hardware::hwmon::PARSER,
-    super::hardware::pcidevice::NAMES_PARSER,
-    super::hardware::pcidevice::PARSER,
-    super::hardware::rapl::PARSER,
+];
+
+/// Memory and swap.
+pub static MEMORY: &[Parser] = &[
     super::memory::buddyinfo::PARSER,
     super::memory::meminfo::PARSER,
     super::memory::meminfo_numa::PARSER,
     super::memory::slabinfo::PARSER,
     super::memory::swap::PARSER,
     super::memory::zoneinfo::PARSER,
+];
+
+/// Interfaces, protocols, sockets.
+pub static NETWORK: &[Parser] = &[
     super::network::arp::PARSER,
     super::network::conntrack::PARSER,
     super::network::ethtool::PARSER,
@@ -41,9 +64,17 @@ pub static PARSERS: &[Parser] = &[
     super::network::tcpstat::PARSER,
     super::network::udp_queues::PARSER,
     super::network::xfrm::PARSER,
+];
+
+/// Processors and schedulers.
+pub static PROCESSOR: &[Parser] = &[
     super::processor::cpu_vulnerabilities::PARSER,
     super::processor::cpufreq::PARSER,
     super::processor::schedstat::PARSER,
+];
+
+/// Disks and file systems.
+pub static STORAGE: &[Parser] = &[
     super::storage::bcache::PARSER,
     super::storage::bcachefs::PARSER,
     super::storage::btrfs::PARSER,
@@ -56,6 +87,10 @@ pub static PARSERS: &[Parser] = &[
     super::storage::nfs::PARSER,
     super::storage::xfs::PARSER,
     super::storage::zfs::PARSER,
+];
+
+/// The machine as a whole.
+pub static SYSTEM: &[Parser] = &[
     super::system::cgroups::PARSER,
     super::system::loadavg::PARSER,
     super::system::os::PARSER,
@@ -72,6 +107,17 @@ mod tests {
 
     #[test]
     fn every_parser_survives_garbage() {
-        common::fuzzing::feed_garbage_to_all(PARSERS);
+        for (_, parsers) in FAMILIES {
+            common::fuzzing::feed_garbage_to_all(parsers);
+        }
+    }
+
+    #[test]
+    fn each_family_is_a_fuzz_target() {
+        let manifest = include_str!("../../fuzz/Cargo.toml");
+        let targets: Vec<&str> =
+            manifest.lines().filter_map(|line| line.strip_prefix("path = \"fuzz_targets/")).collect();
+        let want: Vec<String> = FAMILIES.iter().map(|(name, _)| format!("{name}.rs\"")).collect();
+        assert_eq!(targets, want);
     }
 }
