@@ -28,6 +28,11 @@ impl Rig {
         Self { dir, collector, page: Page::default() }
     }
 
+    /// A collector that reads no tree.
+    pub(crate) fn of(collector: Box<dyn Collector>) -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), collector, page: Page::default() }
+    }
+
     /// The root of the tree.
     pub(crate) fn root(&self) -> &Path {
         self.dir.path()

@@ -5,6 +5,8 @@ pub use common::fuzzing::Parser;
 
 /// The parsers of this crate.
 pub static PARSERS: &[Parser] = &[
+    crate::bus::address::PARSER,
+    crate::bus::message::PARSER,
     crate::kernel::btrfs::PARSER,
     crate::kernel::cpu_table::PARSER,
     crate::kernel::cpuinfo::PARSER,
@@ -44,6 +46,7 @@ pub static PARSERS: &[Parser] = &[
     super::processor::cpu_vulnerabilities::PARSER,
     super::processor::cpufreq::PARSER,
     super::processor::schedstat::PARSER,
+    super::services::systemd::PARSER,
     super::storage::bcache::PARSER,
     super::storage::bcachefs::PARSER,
     super::storage::btrfs::PARSER,

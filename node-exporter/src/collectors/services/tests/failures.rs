@@ -1,0 +1,2 @@
+//! What goes wrong.
+use super::*;

@@ -1,0 +1,4 @@
+//! What the pages say.
+
+use super::*;
+
