@@ -138,10 +138,6 @@ fn deadline(scrape: Instant) -> Instant {
 }
 
 /// A call that reads one property.
-pub(crate) fn property<'c>(
-    destination: &'c str,
-    path: &'c str,
-    texts: &'c [&'c str; 2],
-) -> Call<'c> {
+pub(crate) fn property<'c>(destination: &'c str, path: &'c str, texts: &'c [&'c str; 2]) -> Call<'c> {
     Call { destination, path, interface: "org.freedesktop.DBus.Properties", member: "Get", texts }
 }

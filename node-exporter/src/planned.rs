@@ -11,13 +11,8 @@ const fn off(name: &'static str, flags: &'static [Flag]) -> Planned {
 }
 
 /// All of them, by name.
-pub static PLANNED: &[Planned] = &[
-    off("ntp", NTP),
-    off("perf", PERF),
-    off("runit", RUNIT),
-    off("supervisord", SUPERVISORD),
-    off("wifi", WIFI),
-];
+pub static PLANNED: &[Planned] =
+    &[off("ntp", NTP), off("perf", PERF), off("runit", RUNIT), off("supervisord", SUPERVISORD), off("wifi", WIFI)];
 
 const NTP: &[Flag] = &[
     Flag::text("collector.ntp.server", "127.0.0.1", "Server to ask."),

@@ -169,10 +169,7 @@ impl Connection {
     }
 
     /// Hands out the answers that are there.
-    fn take_messages(
-        &mut self,
-        answer: &mut dyn FnMut(usize, Result<&Body<'_>, Refusal<'_>>),
-    ) -> Result<(), Failure> {
+    fn take_messages(&mut self, answer: &mut dyn FnMut(usize, Result<&Body<'_>, Refusal<'_>>)) -> Result<(), Failure> {
         loop {
             let unread = self.inbox.get(self.taken..).unwrap_or_default();
             let Some(length) = message::length(unread).map_err(Failure::Malformed)? else { return Ok(()) };

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -64,7 +64,7 @@ pub(crate) enum Greeting {
 /// A bus that listens on a socket until it is dropped.
 pub(crate) struct Fake {
     path: PathBuf,
-    stop: Arc<AtomicBool>,
+    listener: Arc<UnixListener>,
     open: Arc<Mutex<Vec<UnixStream>>>,
     connections: Arc<AtomicUsize>,
     thread: Option<thread::JoinHandle<()>>,
@@ -73,16 +73,13 @@ pub(crate) struct Fake {
 impl Fake {
     pub(crate) fn new(path: &Path, greeting: Greeting, script: Script) -> Self {
         let _ = std::fs::remove_file(path);
-        let listener = UnixListener::bind(path).unwrap();
-        let (stop, connections) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let listener = Arc::new(UnixListener::bind(path).unwrap());
+        let connections = Arc::new(AtomicUsize::new(0));
         let open = Arc::new(Mutex::new(Vec::new()));
         let thread = thread::spawn({
-            let (stop, connections, open) = (stop.clone(), connections.clone(), open.clone());
+            let (listener, connections, open) = (listener.clone(), connections.clone(), open.clone());
             move || {
-                for stream in listener.incoming().map(Result::unwrap) {
-                    if stop.load(Ordering::SeqCst) {
-                        return;
-                    }
+                while let Ok((stream, _)) = listener.accept() {
                     let number = connections.fetch_add(1, Ordering::SeqCst) + 1;
                     open.lock().unwrap().push(stream.try_clone().unwrap());
                     let script = script.clone();
@@ -96,7 +93,7 @@ impl Fake {
                 }
             }
         });
-        Self { path: path.to_owned(), stop, open, connections, thread: Some(thread) }
+        Self { path: path.to_owned(), listener, open, connections, thread: Some(thread) }
     }
 
     /// Connections so far.
@@ -107,8 +104,7 @@ impl Fake {
 
 impl Drop for Fake {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::SeqCst);
-        let _ = UnixStream::connect(&self.path);
+        rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both).unwrap();
         self.thread.take().unwrap().join().unwrap();
         for stream in self.open.lock().unwrap().iter() {
             let _ = stream.shutdown(std::net::Shutdown::Both);

@@ -426,4 +426,5 @@ fn feed(bytes: &[u8]) {
 }
 
 /// The answer to a call with the serial 7: the text `simple` in a variant.
-const GOOD: &[u8] = b"l\x02\x01\x01\x0f\0\0\0\x03\0\0\0\x0f\0\0\0\x05\x01u\0\x07\0\0\0\x08\x01g\0\x01v\0\0\x01s\0\0\x06\0\0\0simple\0";
+const GOOD: &[u8] =
+    b"l\x02\x01\x01\x0f\0\0\0\x03\0\0\0\x0f\0\0\0\x05\x01u\0\x07\0\0\0\x08\x01g\0\x01v\0\0\x01s\0\0\x06\0\0\0simple\0";

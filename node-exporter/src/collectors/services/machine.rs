@@ -147,9 +147,10 @@ impl Machine {
             }
             "ListSeats" => Say::answer(&self.seats.iter().map(|seat| (*seat, root())).collect::<Vec<_>>()),
             "ListSessions" => {
-                let rows = self.sessions.iter().map(|(id, seat)| {
-                    (*id, 1000_u32, "user", *seat, ObjectPath::try_from(session_path(id)).unwrap())
-                });
+                let rows = self
+                    .sessions
+                    .iter()
+                    .map(|(id, seat)| (*id, 1000_u32, "user", *seat, ObjectPath::try_from(session_path(id)).unwrap()));
                 Say::answer(&rows.collect::<Vec<_>>())
             }
             _ => Say::Error("org.freedesktop.DBus.Error.UnknownMethod"),
