@@ -58,7 +58,7 @@ impl Bus {
             return Ok(deadline);
         }
         // The old one is closed first: there are never two.
-        self.connection = None;
+        self.close();
         let mut failure = None;
         for address in address::parse(&self.text) {
             match address.and_then(|address| self.open(&address, deadline)) {
@@ -71,6 +71,11 @@ impl Bus {
             }
         }
         Err(self.failed(&failure.unwrap_or_else(|| Failure::Address("no address".to_owned()))))
+    }
+
+    /// Closes the connection, if there is one.
+    pub(crate) fn close(&mut self) {
+        self.connection = None;
     }
 
     fn open(&self, address: &Address, deadline: Instant) -> Result<Connection, Failure> {
@@ -106,7 +111,7 @@ impl Bus {
         let Some(connection) = &mut self.connection else { return Err(self.failed(&Failure::Closed)) };
         let result = connection.exchange(deadline, calls, answer);
         result.map_err(|failure| {
-            self.connection = None;
+            self.close();
             self.failed(&failure)
         })
     }

@@ -121,9 +121,12 @@ fn whole(pattern: &str) -> String {
 impl Collector for Systemd {
     fn update(&mut self, cx: &mut Scrape, page: &mut Page) -> Result<(), CollectError> {
         let mut failed = None;
-        for (bus, service) in &mut self.buses {
+        let mut buses = self.buses.iter_mut();
+        while let Some((bus, service)) = buses.next() {
             match bus.connect(cx.deadline) {
                 Ok(deadline) => {
+                    // What was a way out is none any more.
+                    buses.for_each(|(bus, _)| bus.close());
                     let manager = Manager { bus, service, deadline };
                     return manager.collect(&mut self.units, &mut self.filter, &mut self.wanted, cx, page);
                 }

@@ -134,6 +134,22 @@ fn the_manager_itself() {
 }
 
 #[test]
+fn back_from_the_manager_to_the_bus() {
+    let (place, private) = (Place::new(), Place::new());
+    let manager = private.bus(Machine::small().script());
+    let mut rig = systemd(&place.address(), &private.address(), &[]);
+    for expected in 1..=2 {
+        for _ in 0..2 {
+            assert_eq!((rig.scrape().1, manager.connections()), (vec![], expected));
+        }
+        let bus = place.bus(Machine::small().script());
+        for _ in 0..2 {
+            assert_eq!((rig.scrape().1, bus.connections(), manager.connections()), (vec![], 1, expected));
+        }
+    }
+}
+
+#[test]
 fn the_state_of_the_manager() {
     for (state, running, kept) in [("running", "1", 6), ("maintenance", "0", 6), ("levitating", "0", 7)] {
         let (place, mut machine) = (Place::new(), Machine::small());
