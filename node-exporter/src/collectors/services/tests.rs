@@ -1,5 +1,6 @@
 //! systemd and logind as the machines in `machine` tell them, over scripted buses and a real one.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;

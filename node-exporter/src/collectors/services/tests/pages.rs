@@ -195,12 +195,13 @@ fn sessions() {
 fn five_thousand_units() {
     let place = Place::new();
     let bus = place.bus(Machine::large(5000).script());
-    let mut rig = place.systemd(EVERYTHING);
+    // What is asked by default: a debug build on a busy machine has to keep the deadline, too.
+    let mut rig = place.systemd(&[]);
     for _ in 0..2 {
         let (page, problems) = rig.scrape_within(Duration::from_secs(60));
         assert_eq!(problems, [""; 0]);
-        assert_eq!(lines(&page, "node_systemd_unit_state{").len(), 25_000);
-        assert_eq!(lines(&page, "node_systemd_service_restart_total{").len(), 3500);
+        assert_eq!(lines(&page, "node_systemd_unit_state{").len(), 4500 * 5, "all but the mounts");
+        assert_eq!(lines(&page, "node_systemd_socket_accepted_connections_total{").len(), 500);
     }
     assert_eq!(bus.connections(), 1);
 }

@@ -23,7 +23,7 @@ struct Daemon(Child);
 impl Daemon {
     fn start(bus: &Path) -> Option<Self> {
         let config = bus.with_extension("conf");
-        std::fs::write(&config, CONFIG.replace("BUS", bus.to_str().unwrap())).unwrap();
+        fs::write(&config, CONFIG.replace("BUS", bus.to_str().unwrap())).unwrap();
         let mut command = Command::new("dbus-daemon");
         command.arg("--config-file").arg(config).args(["--nofork", "--nopidfile", "--nosyslog"]);
         let mut daemon = Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?);
