@@ -9,6 +9,7 @@ mod hardware;
 mod memory;
 mod network;
 mod processor;
+mod services;
 mod storage;
 mod system;
 
@@ -44,6 +45,7 @@ pub static COLLECTORS: &[&Row] = &[
     &memory::ksmd::ROW,
     &network::lnstat::ROW,
     &system::loadavg::ROW,
+    &services::logind::ROW,
     &storage::mdadm::ROW,
     &memory::meminfo::ROW,
     &memory::meminfo_numa::ROW,
@@ -72,6 +74,7 @@ pub static COLLECTORS: &[&Row] = &[
     &processor::stat::ROW,
     &memory::swap::ROW,
     &system::sysctl::ROW,
+    &services::systemd::ROW,
     &storage::tapestats::ROW,
     &network::tcpstat::ROW,
     &system::textfile::ROW,

@@ -1,7 +1,9 @@
 //! Everything the node exporter is but its `main`.
 //!
-//! [`collectors`] is the table, one file per collector below it; [`fs`] reads the kernel's files for them.
+//! [`collectors`] is the table, one file per collector below it; [`fs`] reads the kernel's files for them, and
+//! `bus` asks services.
 
+mod bus;
 pub mod collectors;
 pub mod fs;
 mod kernel;

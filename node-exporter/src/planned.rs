@@ -11,15 +11,8 @@ const fn off(name: &'static str, flags: &'static [Flag]) -> Planned {
 }
 
 /// All of them, by name.
-pub static PLANNED: &[Planned] = &[
-    off("logind", &[]),
-    off("ntp", NTP),
-    off("perf", PERF),
-    off("runit", RUNIT),
-    off("supervisord", SUPERVISORD),
-    off("systemd", SYSTEMD),
-    off("wifi", WIFI),
-];
+pub static PLANNED: &[Planned] =
+    &[off("ntp", NTP), off("perf", PERF), off("runit", RUNIT), off("supervisord", SUPERVISORD), off("wifi", WIFI)];
 
 const NTP: &[Flag] = &[
     Flag::text("collector.ntp.server", "127.0.0.1", "Server to ask."),
@@ -49,22 +42,6 @@ const RUNIT: &[Flag] = &[Flag::text("collector.runit.servicedir", "/etc/service"
 
 const SUPERVISORD: &[Flag] =
     &[Flag::text("collector.supervisord.url", "http://localhost:9001/RPC2", "Where supervisord answers XML-RPC.")];
-
-const SYSTEMD: &[Flag] = &[
-    Flag::text("collector.systemd.unit-include", ".+", "Pattern for the units to keep; the whole name has to fit."),
-    Flag::text(
-        "collector.systemd.unit-exclude",
-        r".+\.(automount|device|mount|scope|slice)",
-        "Pattern for the units to leave out; the whole name has to fit.",
-    ),
-    Flag::alias("collector.systemd.unit-whitelist", "collector.systemd.unit-include"),
-    Flag::alias("collector.systemd.unit-blacklist", "collector.systemd.unit-exclude"),
-    Flag::switch("collector.systemd.private", false, "Asks the manager itself instead of the bus; takes root.")
-        .hidden(),
-    Flag::switch("collector.systemd.enable-task-metrics", false, "Tasks of each unit."),
-    Flag::switch("collector.systemd.enable-restarts-metrics", false, "Restarts of each service."),
-    Flag::switch("collector.systemd.enable-start-time-metrics", false, "When each unit was started."),
-];
 
 const WIFI: &[Flag] = &[Flag::text("collector.wifi.fixtures", "", "Directory with recorded answers, for tests.")];
 

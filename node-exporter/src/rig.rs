@@ -9,6 +9,9 @@ use common::exposition::{Format, Merge, Page};
 use common::flags::Args;
 use tempfile::TempDir;
 
+/// How long a client waits that is in no hurry.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// A collector and the tree it reads, for tests of what it keeps between scrapes.
 pub(crate) struct Rig {
     dir: TempDir,
@@ -26,6 +29,11 @@ impl Rig {
         plant(dir.path(), tree);
         let collector = collector_over(row, dir.path(), flags);
         Self { dir, collector, page: Page::default() }
+    }
+
+    /// A collector that reads no tree.
+    pub(crate) fn of(collector: Box<dyn Collector>) -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), collector, page: Page::default() }
     }
 
     /// The root of the tree.
@@ -51,7 +59,12 @@ impl Rig {
     /// One scrape: the whole page, and what went wrong, faults first, then the error; the root of the tree is left
     /// out of both.
     pub(crate) fn scrape(&mut self) -> (String, Vec<String>) {
-        let (text, problems) = scrape(self.collector.as_mut(), &mut self.page);
+        self.scrape_within(PATIENCE)
+    }
+
+    /// As [`scrape`](Self::scrape), for a client that waits for so long.
+    pub(crate) fn scrape_within(&mut self, patience: Duration) -> (String, Vec<String>) {
+        let (text, problems) = scrape(self.collector.as_mut(), &mut self.page, patience);
         let root = format!("{}/", self.root().display());
         (text.replace(&root, ""), problems.into_iter().map(|problem| problem.replace(&root, "")).collect())
     }
@@ -78,9 +91,9 @@ fn collector_over(row: &Row, root: &Path, flags: &[(&'static str, &str)]) -> Box
     (row.new)(&args).unwrap()
 }
 
-fn scrape(collector: &mut dyn Collector, page: &mut Page) -> (String, Vec<String>) {
+fn scrape(collector: &mut dyn Collector, page: &mut Page, patience: Duration) -> (String, Vec<String>) {
     page.clear();
-    let mut cx = Scrape::new(Instant::now() + Duration::from_secs(5));
+    let mut cx = Scrape::new(Instant::now() + patience);
     let result = collector.update(&mut cx, page);
     page.finish();
     let mut problems: Vec<String> = cx.faults().iter().map(ToString::to_string).collect();

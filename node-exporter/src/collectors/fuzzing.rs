@@ -10,6 +10,7 @@ pub static FAMILIES: &[(&str, &[Parser])] = &[
     ("memory", MEMORY),
     ("network", NETWORK),
     ("processor", PROCESSOR),
+    ("services", SERVICES),
     ("storage", STORAGE),
     ("system", SYSTEM),
 ];
@@ -99,6 +100,13 @@ pub static SYSTEM: &[Parser] = &[
     super::system::selinux::PARSER,
     super::system::sysctl::PARSER,
     super::system::textfile::PARSER,
+];
+
+/// Daemons, asked over sockets.
+pub static SERVICES: &[Parser] = &[
+    crate::bus::address::PARSER,
+    crate::bus::message::PARSER,
+    super::services::systemd::PARSER,
 ];
 
 #[cfg(test)]

@@ -1,0 +1,5 @@
+#![no_main]
+
+mod family;
+
+family!(SERVICES);
