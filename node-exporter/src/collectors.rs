@@ -9,6 +9,7 @@ mod hardware;
 mod memory;
 mod network;
 mod processor;
+mod services;
 mod storage;
 mod system;
 
@@ -58,11 +59,13 @@ pub static COLLECTORS: &[&Row] = &[
     &storage::nvmesubsystem::ROW,
     &system::os::ROW,
     &hardware::pcidevice::ROW,
+    &processor::perf::ROW,
     &hardware::powersupplyclass::ROW,
     &system::pressure::ROW,
     &system::processes::ROW,
     &network::qdisc::ROW,
     &hardware::rapl::ROW,
+    &services::runit::ROW,
     &processor::schedstat::ROW,
     &system::selinux::ROW,
     &memory::slabinfo::ROW,
@@ -87,6 +90,11 @@ pub static COLLECTORS: &[&Row] = &[
     &storage::zfs::ROW,
     &memory::zoneinfo::ROW,
 ];
+
+/// One line at the start for a collector that its users should not count on.
+fn warn_deprecated(name: &'static str) {
+    tracing::warn!(name, "this collector is deprecated: the Go exporter is going to drop it");
+}
 
 #[cfg(test)]
 mod tests {

@@ -11,15 +11,8 @@ const fn off(name: &'static str, flags: &'static [Flag]) -> Planned {
 }
 
 /// All of them, by name.
-pub static PLANNED: &[Planned] = &[
-    off("logind", &[]),
-    off("ntp", NTP),
-    off("perf", PERF),
-    off("runit", RUNIT),
-    off("supervisord", SUPERVISORD),
-    off("systemd", SYSTEMD),
-    off("wifi", WIFI),
-];
+pub static PLANNED: &[Planned] =
+    &[off("logind", &[]), off("ntp", NTP), off("supervisord", SUPERVISORD), off("systemd", SYSTEMD), off("wifi", WIFI)];
 
 const NTP: &[Flag] = &[
     Flag::text("collector.ntp.server", "127.0.0.1", "Server to ask."),
@@ -30,22 +23,6 @@ const NTP: &[Flag] = &[
     Flag::duration("collector.ntp.max-distance", "3.46608s", "Largest distance from the root that is believed."),
     Flag::duration("collector.ntp.local-offset-tolerance", "1ms", "Largest offset of the own clock that is believed."),
 ];
-
-const PERF: &[Flag] = &[
-    Flag::text("collector.perf.cpus", "", "CPUs to watch: numbers, a-b or a-b:stride; empty for all."),
-    Flag::text("collector.perf.tracepoint", "", "Tracepoint to count, as subsystem:event. Repeatable.").repeatable(),
-    Flag::switch("collector.perf.disable-hardware-profilers", false, "Leaves the hardware events alone."),
-    Flag::text("collector.perf.hardware-profilers", "", "Hardware event to count, for all when none. Repeatable.")
-        .repeatable(),
-    Flag::switch("collector.perf.disable-software-profilers", false, "Leaves the software events alone."),
-    Flag::text("collector.perf.software-profilers", "", "Software event to count, for all when none. Repeatable.")
-        .repeatable(),
-    Flag::switch("collector.perf.disable-cache-profilers", false, "Leaves the cache events alone."),
-    Flag::text("collector.perf.cache-profilers", "", "Cache event to count, for all when none. Repeatable.")
-        .repeatable(),
-];
-
-const RUNIT: &[Flag] = &[Flag::text("collector.runit.servicedir", "/etc/service", "Where the services of runit are.")];
 
 const SUPERVISORD: &[Flag] =
     &[Flag::text("collector.supervisord.url", "http://localhost:9001/RPC2", "Where supervisord answers XML-RPC.")];

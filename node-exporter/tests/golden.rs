@@ -26,7 +26,8 @@ use node_exporter::PROGRAM;
 use node_exporter::collectors::COLLECTORS;
 
 /// These ask the running kernel, whatever the flags say.
-const NOT_FROM_FILES: &[&str] = &["ethtool", "filesystem", "network_route", "selinux", "tcpstat", "timex", "uname"];
+const NOT_FROM_FILES: &[&str] =
+    &["ethtool", "filesystem", "network_route", "perf", "selinux", "tcpstat", "timex", "uname"];
 
 /// Families with a value that no two runs share.
 const VOLATILE: &[&str] = &[

@@ -1,0 +1,3 @@
+//! Supervisors and the services they keep running.
+
+pub(super) mod runit;
