@@ -73,6 +73,7 @@ pub static COLLECTORS: &[&Row] = &[
     &processor::softirqs::ROW,
     &network::softnet::ROW,
     &processor::stat::ROW,
+    &services::supervisord::ROW,
     &memory::swap::ROW,
     &system::sysctl::ROW,
     &storage::tapestats::ROW,

@@ -11,8 +11,7 @@ const fn off(name: &'static str, flags: &'static [Flag]) -> Planned {
 }
 
 /// All of them, by name.
-pub static PLANNED: &[Planned] =
-    &[off("logind", &[]), off("ntp", NTP), off("supervisord", SUPERVISORD), off("systemd", SYSTEMD), off("wifi", WIFI)];
+pub static PLANNED: &[Planned] = &[off("logind", &[]), off("ntp", NTP), off("systemd", SYSTEMD), off("wifi", WIFI)];
 
 const NTP: &[Flag] = &[
     Flag::text("collector.ntp.server", "127.0.0.1", "Server to ask."),
@@ -23,9 +22,6 @@ const NTP: &[Flag] = &[
     Flag::duration("collector.ntp.max-distance", "3.46608s", "Largest distance from the root that is believed."),
     Flag::duration("collector.ntp.local-offset-tolerance", "1ms", "Largest offset of the own clock that is believed."),
 ];
-
-const SUPERVISORD: &[Flag] =
-    &[Flag::text("collector.supervisord.url", "http://localhost:9001/RPC2", "Where supervisord answers XML-RPC.")];
 
 const SYSTEMD: &[Flag] = &[
     Flag::text("collector.systemd.unit-include", ".+", "Pattern for the units to keep; the whole name has to fit."),

@@ -46,6 +46,7 @@ pub static PARSERS: &[Parser] = &[
     super::processor::perf::PARSER,
     super::processor::schedstat::PARSER,
     super::services::runit::PARSER,
+    super::services::supervisord::PARSER,
     super::storage::bcache::PARSER,
     super::storage::bcachefs::PARSER,
     super::storage::btrfs::PARSER,
