@@ -55,6 +55,7 @@ pub static COLLECTORS: &[&Row] = &[
     &network::network_route::ROW,
     &storage::nfs::ROW,
     &storage::nfsd::ROW,
+    &system::ntp::ROW,
     &storage::nvme::ROW,
     &storage::nvmesubsystem::ROW,
     &system::os::ROW,

@@ -11,17 +11,7 @@ const fn off(name: &'static str, flags: &'static [Flag]) -> Planned {
 }
 
 /// All of them, by name.
-pub static PLANNED: &[Planned] = &[off("logind", &[]), off("ntp", NTP), off("systemd", SYSTEMD), off("wifi", WIFI)];
-
-const NTP: &[Flag] = &[
-    Flag::text("collector.ntp.server", "127.0.0.1", "Server to ask."),
-    Flag::integer("collector.ntp.server-port", "123", "UDP port of the server."),
-    Flag::integer("collector.ntp.protocol-version", "4", "Version of the protocol: 2, 3 or 4."),
-    Flag::switch("collector.ntp.server-is-local", false, "Takes a server for local whose address is no loopback."),
-    Flag::integer("collector.ntp.ip-ttl", "1", "Hops the question may take."),
-    Flag::duration("collector.ntp.max-distance", "3.46608s", "Largest distance from the root that is believed."),
-    Flag::duration("collector.ntp.local-offset-tolerance", "1ms", "Largest offset of the own clock that is believed."),
-];
+pub static PLANNED: &[Planned] = &[off("logind", &[]), off("systemd", SYSTEMD), off("wifi", WIFI)];
 
 const SYSTEMD: &[Flag] = &[
     Flag::text("collector.systemd.unit-include", ".+", "Pattern for the units to keep; the whole name has to fit."),

@@ -27,7 +27,7 @@ use node_exporter::collectors::COLLECTORS;
 
 /// These ask the running kernel, whatever the flags say.
 const NOT_FROM_FILES: &[&str] =
-    &["ethtool", "filesystem", "network_route", "perf", "selinux", "supervisord", "tcpstat", "timex", "uname"];
+    &["ethtool", "filesystem", "network_route", "ntp", "perf", "selinux", "supervisord", "tcpstat", "timex", "uname"];
 
 /// Families with a value that no two runs share.
 const VOLATILE: &[&str] = &[

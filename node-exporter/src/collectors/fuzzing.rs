@@ -61,6 +61,7 @@ pub static PARSERS: &[Parser] = &[
     super::storage::zfs::PARSER,
     super::system::cgroups::PARSER,
     super::system::loadavg::PARSER,
+    super::system::ntp::PARSER,
     super::system::os::PARSER,
     super::system::pressure::PARSER,
     super::system::processes::PARSER,
