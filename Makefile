@@ -19,7 +19,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 LINKER = cc:gcc /usr/include/stdio.h:libc6-dev
 PEERS = prometheus:prometheus promtool:prometheus prometheus-alertmanager:prometheus-alertmanager podman:podman \
 	buildah:buildah crun:crun catatonit:catatonit systemd-analyze:systemd apache2:apache2 htpasswd:apache2-utils \
-	curl:curl openssl:openssl nginx:nginx unbound:unbound setpriv:util-linux unshare:util-linux ip:iproute2 \
+	curl:curl openssl:openssl nginx:nginx unbound:unbound setpriv:util-linux unshare:util-linux ip:iproute2 supervisord:supervisor \
 	/etc/ssl/certs/ca-certificates.crt:ca-certificates
 
 # Where cargo puts programs: .cargo/config.toml names this machine's own target.

@@ -6,6 +6,7 @@
 //! * Redirects are not followed: an exporter asks one place.
 //! * [`Kind`] says where it went wrong, for metrics; [`Failure`] says what, for people.
 
+pub mod blocking;
 pub mod dial;
 pub mod dns;
 pub mod reason;

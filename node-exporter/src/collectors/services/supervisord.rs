@@ -16,8 +16,7 @@ use common::error::{CollectError, ConfigError};
 use common::exposition::{Desc, Page};
 use common::flags::Flag;
 use common::fuzzing::{Parser, eat};
-use common::upstream::{TlsOptions, Upstream, Url, xml_headers};
-use tokio::runtime::Builder;
+use common::upstream::{TlsOptions, Upstream, Url, blocking, xml_headers};
 
 use crate::collectors::warn_deprecated;
 
@@ -66,16 +65,13 @@ impl Collector for Supervisord {
     fn update(&mut self, cx: &mut Scrape, page: &mut Page) -> Result<(), CollectError> {
         let url = self.upstream.url();
         let failed = |what: &dyn std::fmt::Display| CollectError::failed(format!("{url}: {what}"));
-        // Made anew: it takes less time than the question, and nothing of it stays open in between.
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(|e| failed(&e))?;
         let now = Instant::now();
         let patience = PATIENCE.min(cx.deadline.saturating_duration_since(now) / 2);
-        let asked = runtime.block_on(self.upstream.post(&url.path, QUESTION, now + patience));
+        let asked = blocking::post(&self.upstream, &url.path, QUESTION, now + patience);
         let fetched = asked.map_err(|e| failed(&e))?;
         if !fetched.status.is_success() {
             return Err(failed(&format_args!("HTTP status {}", fetched.status)));
         }
-        drop(runtime);
         for process in answer::parse(&fetched.body).map_err(|bad| failed(&bad))? {
             let labels = [process.group.as_bytes(), process.name.as_bytes()];
             let (Some(state), false) = (process.state, process.name.is_empty()) else {

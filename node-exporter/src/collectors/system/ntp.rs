@@ -3,8 +3,7 @@
 //! * Source: RFC 5905, sections 7.3 and 8; RFC 4330 for what a client with a single packet can tell.
 //! * Units: seconds; the packet has them in fixed point of 32 or 16 bits behind the point.
 //! * Absent when: there is no answer within a second, or one that is not to our question: a failure.
-//! * Differs from the Go exporter: a packet without a time of reference is 0 here, as before 1970, where it is 2036
-//!   there; an answer that does not tell when the question came is none; a time to live that does not exist is refused
+//! * Differs from the Go exporter: a packet without a time of reference is 0, where it is 2036 there; an answer that does not tell when the question came is none; a time to live that does not exist is refused
 //!   at the start; a name is tried with all of its addresses.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -16,9 +15,8 @@ use common::collector::{Collector, Row, Scrape};
 use common::error::{CollectError, ConfigError};
 use common::exposition::{Desc, Page};
 use common::flags::{Args, Flag};
-use common::upstream::dial::resolve;
+use common::upstream::blocking;
 use rustix::net::sockopt::{set_ip_ttl, set_ipv6_unicast_hops};
-use tokio::runtime::Builder;
 
 use crate::collectors::warn_deprecated;
 
@@ -109,13 +107,11 @@ impl Ntp {
         Ok(Self { host, port, version, hops, max_distance, tolerance, leap_midnight: None })
     }
 
-    fn addresses(&self, patience: Duration) -> Result<Vec<IpAddr>, String> {
+    fn addresses(&self, deadline: Instant) -> Result<Vec<IpAddr>, String> {
         if let Ok(ip) = self.host.parse() {
             return Ok(vec![ip]);
         }
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-        let asked = runtime.block_on(async { tokio::time::timeout(patience, resolve(&self.host)).await });
-        asked.unwrap_or_else(|_| Err("no address in time".to_owned()))
+        blocking::resolve(&self.host, deadline)
     }
 
     /// Puts the question to one address.
@@ -176,7 +172,7 @@ impl Collector for Ntp {
         let patience = PATIENCE.min(cx.deadline.saturating_duration_since(start) / 2);
         let failed =
             |what: String| CollectError::failed(format!("NTP server {}, port {}: {what}", self.host, self.port));
-        let addresses = self.addresses(patience).map_err(failed)?;
+        let addresses = self.addresses(start + patience).map_err(failed)?;
         let mut found = Err("no address".to_owned());
         for (tried, ip) in addresses.iter().enumerate() {
             let share = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
