@@ -6,6 +6,7 @@
 //! * Redirects are not followed: an exporter asks one place.
 //! * [`Kind`] says where it went wrong, for metrics; [`Failure`] says what, for people.
 
+pub mod blocking;
 pub mod dial;
 pub mod dns;
 pub mod reason;
@@ -18,11 +19,11 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
-use hyper::{Request, Response, StatusCode};
+use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -107,7 +108,7 @@ pub struct Upstream {
     url: Url,
     headers: HeaderMap,
     tls: Option<(TlsConnector, ServerName<'static>)>,
-    kept: Mutex<Vec<SendRequest<Empty<Bytes>>>>,
+    kept: Mutex<Vec<SendRequest<Full<Bytes>>>>,
     most_kept: usize,
     most_bytes: usize,
 }
@@ -158,19 +159,30 @@ impl Upstream {
 
     /// Asks for `path`, with the whole answer there by `deadline`.
     pub async fn get(&self, path: &str, deadline: Instant) -> Result<Fetched, Failure> {
+        self.ask(path, None, deadline).await
+    }
+
+    /// As [`get`](Self::get), with a question in the body. It may be put twice, when a kept connection turns out to be
+    /// closed: only for questions that change nothing.
+    pub async fn post(&self, path: &str, body: &'static [u8], deadline: Instant) -> Result<Fetched, Failure> {
+        self.ask(path, Some(body), deadline).await
+    }
+
+    async fn ask(&self, path: &str, body: Option<&'static [u8]>, deadline: Instant) -> Result<Fetched, Failure> {
         let started = Instant::now();
         let mut stage = "while connecting";
         let deadline = tokio::time::Instant::from_std(deadline);
-        let outcome = timeout_at(deadline, self.get_in_stages(path, deadline, &mut stage)).await;
+        let outcome = timeout_at(deadline, self.ask_in_stages(path, body, deadline, &mut stage)).await;
         outcome.unwrap_or_else(|_| {
             let took = Seconds(started.elapsed());
             Err(Failure::new(Kind::Timeout, format!("no answer within {took}: stopped {stage}")))
         })
     }
 
-    async fn get_in_stages(
+    async fn ask_in_stages(
         &self,
         path: &str,
+        body: Option<&'static [u8]>,
         deadline: tokio::time::Instant,
         stage: &mut &'static str,
     ) -> Result<Fetched, Failure> {
@@ -178,7 +190,7 @@ impl Upstream {
             && sender.ready().await.is_ok()
         {
             *stage = "while waiting for the answer";
-            match sender.send_request(self.request(path)?).await {
+            match sender.send_request(self.request(path, body)?).await {
                 Ok(answer) => return self.receive(answer, sender, stage).await,
                 // Closed by the other side since it was last used, before it saw this request.
                 Err(e) if e.is_canceled() || e.is_closed() || e.is_incomplete_message() || is_reset(&e) => {}
@@ -188,18 +200,21 @@ impl Upstream {
         *stage = "while connecting";
         let mut sender = self.open(deadline, stage).await?;
         *stage = "while waiting for the answer";
-        let answer = sender.send_request(self.request(path)?).await.map_err(|e| no_answer(&e))?;
+        let answer = sender.send_request(self.request(path, body)?).await.map_err(|e| no_answer(&e))?;
         self.receive(answer, sender, stage).await
     }
 
-    fn take_kept(&self) -> Option<SendRequest<Empty<Bytes>>> {
+    fn take_kept(&self) -> Option<SendRequest<Full<Bytes>>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|sender| !sender.is_closed());
         kept.pop()
     }
 
-    fn request(&self, path: &str) -> Result<Request<Empty<Bytes>>, Failure> {
-        let mut request = Request::new(Empty::new());
+    fn request(&self, path: &str, body: Option<&'static [u8]>) -> Result<Request<Full<Bytes>>, Failure> {
+        let mut request = Request::new(Full::new(Bytes::from_static(body.unwrap_or_default())));
+        if body.is_some() {
+            *request.method_mut() = Method::POST;
+        }
         *request.uri_mut() = path.parse().map_err(|e| Failure::new(Kind::Protocol, format!("{path}: {e}")))?;
         *request.headers_mut() = self.headers.clone();
         Ok(request)
@@ -209,7 +224,7 @@ impl Upstream {
         &self,
         deadline: tokio::time::Instant,
         stage: &mut &'static str,
-    ) -> Result<SendRequest<Empty<Bytes>>, Failure> {
+    ) -> Result<SendRequest<Full<Bytes>>, Failure> {
         let (host, port) = match &self.url.place {
             Place::Unix(path) => {
                 let stream = UnixStream::connect(path).await;
@@ -233,7 +248,7 @@ impl Upstream {
     async fn receive(
         &self,
         answer: Response<hyper::body::Incoming>,
-        sender: SendRequest<Empty<Bytes>>,
+        sender: SendRequest<Full<Bytes>>,
         stage: &mut &'static str,
     ) -> Result<Fetched, Failure> {
         *stage = "in the middle of the body";
@@ -287,6 +302,11 @@ impl Upstream {
     }
 }
 
+/// The headers of a question in XML.
+pub fn xml_headers() -> HeaderMap {
+    HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("text/xml"))])
+}
+
 /// The value of an `Authorization` header (RFC 7617).
 pub fn basic(user: &str, password: &str) -> Result<HeaderValue, String> {
     let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
@@ -296,7 +316,7 @@ pub fn basic(user: &str, password: &str) -> Result<HeaderValue, String> {
 }
 
 /// Begins HTTP/1.1 on a connection, which is then worked on beside everything else.
-async fn shake<S>(stream: S) -> Result<SendRequest<Empty<Bytes>>, Failure>
+async fn shake<S>(stream: S) -> Result<SendRequest<Full<Bytes>>, Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

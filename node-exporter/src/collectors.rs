@@ -56,15 +56,18 @@ pub static COLLECTORS: &[&Row] = &[
     &network::network_route::ROW,
     &storage::nfs::ROW,
     &storage::nfsd::ROW,
+    &system::ntp::ROW,
     &storage::nvme::ROW,
     &storage::nvmesubsystem::ROW,
     &system::os::ROW,
     &hardware::pcidevice::ROW,
+    &processor::perf::ROW,
     &hardware::powersupplyclass::ROW,
     &system::pressure::ROW,
     &system::processes::ROW,
     &network::qdisc::ROW,
     &hardware::rapl::ROW,
+    &services::runit::ROW,
     &processor::schedstat::ROW,
     &system::selinux::ROW,
     &memory::slabinfo::ROW,
@@ -72,6 +75,7 @@ pub static COLLECTORS: &[&Row] = &[
     &processor::softirqs::ROW,
     &network::softnet::ROW,
     &processor::stat::ROW,
+    &services::supervisord::ROW,
     &memory::swap::ROW,
     &system::sysctl::ROW,
     &services::systemd::ROW,
@@ -90,6 +94,11 @@ pub static COLLECTORS: &[&Row] = &[
     &storage::zfs::ROW,
     &memory::zoneinfo::ROW,
 ];
+
+/// One line at the start for a collector that its users should not count on.
+fn warn_deprecated(name: &'static str) {
+    tracing::warn!(name, "this collector is deprecated: the Go exporter is going to drop it");
+}
 
 #[cfg(test)]
 mod tests {

@@ -46,11 +46,12 @@ const MOST_BYTES: usize = 32 << 20;
 static KEPT: AtomicUsize = AtomicUsize::new(0);
 
 /// An open file that counts against the descriptors the process may keep.
-struct Kept(OwnedFd);
+pub(crate) struct Kept(OwnedFd);
 
 impl Kept {
     /// Half of what the process may open; the other half is for connections and for what is opened in passing.
-    fn new(fd: OwnedFd) -> Result<Self, OwnedFd> {
+    /// Whoever asks for more gets the descriptor back.
+    pub(crate) fn new(fd: OwnedFd) -> Result<Self, OwnedFd> {
         use std::sync::OnceLock;
         static MOST: OnceLock<usize> = OnceLock::new();
         let most = *MOST.get_or_init(|| {
@@ -62,6 +63,11 @@ impl Kept {
         }
         KEPT.fetch_sub(1, Ordering::Relaxed);
         Err(fd)
+    }
+
+    /// The descriptor.
+    pub(crate) fn fd(&self) -> &OwnedFd {
+        &self.0
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod localtime;
 pub(crate) mod metric_names;
 pub(crate) mod mountinfo;
 pub(crate) mod netlink;
+pub(crate) mod perf_event;
 pub(crate) mod proc_stat;
 pub(crate) mod rtnl;
 pub(crate) mod sunrpc;

@@ -11,37 +11,7 @@ const fn off(name: &'static str, flags: &'static [Flag]) -> Planned {
 }
 
 /// All of them, by name.
-pub static PLANNED: &[Planned] =
-    &[off("ntp", NTP), off("perf", PERF), off("runit", RUNIT), off("supervisord", SUPERVISORD), off("wifi", WIFI)];
-
-const NTP: &[Flag] = &[
-    Flag::text("collector.ntp.server", "127.0.0.1", "Server to ask."),
-    Flag::integer("collector.ntp.server-port", "123", "UDP port of the server."),
-    Flag::integer("collector.ntp.protocol-version", "4", "Version of the protocol: 2, 3 or 4."),
-    Flag::switch("collector.ntp.server-is-local", false, "Takes a server for local whose address is no loopback."),
-    Flag::integer("collector.ntp.ip-ttl", "1", "Hops the question may take."),
-    Flag::duration("collector.ntp.max-distance", "3.46608s", "Largest distance from the root that is believed."),
-    Flag::duration("collector.ntp.local-offset-tolerance", "1ms", "Largest offset of the own clock that is believed."),
-];
-
-const PERF: &[Flag] = &[
-    Flag::text("collector.perf.cpus", "", "CPUs to watch: numbers, a-b or a-b:stride; empty for all."),
-    Flag::text("collector.perf.tracepoint", "", "Tracepoint to count, as subsystem:event. Repeatable.").repeatable(),
-    Flag::switch("collector.perf.disable-hardware-profilers", false, "Leaves the hardware events alone."),
-    Flag::text("collector.perf.hardware-profilers", "", "Hardware event to count, for all when none. Repeatable.")
-        .repeatable(),
-    Flag::switch("collector.perf.disable-software-profilers", false, "Leaves the software events alone."),
-    Flag::text("collector.perf.software-profilers", "", "Software event to count, for all when none. Repeatable.")
-        .repeatable(),
-    Flag::switch("collector.perf.disable-cache-profilers", false, "Leaves the cache events alone."),
-    Flag::text("collector.perf.cache-profilers", "", "Cache event to count, for all when none. Repeatable.")
-        .repeatable(),
-];
-
-const RUNIT: &[Flag] = &[Flag::text("collector.runit.servicedir", "/etc/service", "Where the services of runit are.")];
-
-const SUPERVISORD: &[Flag] =
-    &[Flag::text("collector.supervisord.url", "http://localhost:9001/RPC2", "Where supervisord answers XML-RPC.")];
+pub static PLANNED: &[Planned] = &[off("wifi", WIFI)];
 
 const WIFI: &[Flag] = &[Flag::text("collector.wifi.fixtures", "", "Directory with recorded answers, for tests.")];
 

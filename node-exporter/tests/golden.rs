@@ -26,8 +26,20 @@ use node_exporter::PROGRAM;
 use node_exporter::collectors::COLLECTORS;
 
 /// These ask the running kernel or a service, whatever the flags say.
-const NOT_FROM_FILES: &[&str] =
-    &["ethtool", "filesystem", "logind", "network_route", "selinux", "systemd", "tcpstat", "timex", "uname"];
+const NOT_FROM_FILES: &[&str] = &[
+    "ethtool",
+    "filesystem",
+    "logind",
+    "network_route",
+    "ntp",
+    "perf",
+    "selinux",
+    "supervisord",
+    "systemd",
+    "tcpstat",
+    "timex",
+    "uname",
+];
 
 /// Families with a value that no two runs share.
 const VOLATILE: &[&str] = &[

@@ -22,6 +22,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("prometheus-alertmanager", "prometheus-alertmanager"),
     ("promtool", "prometheus"),
     ("setpriv", "util-linux"),
+    ("supervisord", "supervisor"),
     ("systemd-analyze", "systemd"),
     ("unbound", "unbound"),
     ("unshare", "util-linux"),

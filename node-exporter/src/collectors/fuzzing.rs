@@ -71,6 +71,7 @@ pub static NETWORK: &[Parser] = &[
 pub static PROCESSOR: &[Parser] = &[
     super::processor::cpu_vulnerabilities::PARSER,
     super::processor::cpufreq::PARSER,
+    super::processor::perf::PARSER,
     super::processor::schedstat::PARSER,
 ];
 
@@ -94,6 +95,7 @@ pub static STORAGE: &[Parser] = &[
 pub static SYSTEM: &[Parser] = &[
     super::system::cgroups::PARSER,
     super::system::loadavg::PARSER,
+    super::system::ntp::PARSER,
     super::system::os::PARSER,
     super::system::pressure::PARSER,
     super::system::processes::PARSER,
@@ -106,6 +108,8 @@ pub static SYSTEM: &[Parser] = &[
 pub static SERVICES: &[Parser] = &[
     crate::bus::address::PARSER,
     crate::bus::message::PARSER,
+    super::services::runit::PARSER,
+    super::services::supervisord::PARSER,
     super::services::systemd::PARSER,
 ];
 

@@ -5,6 +5,7 @@ pub(super) mod entropy;
 pub(super) mod filefd;
 pub(super) mod kernel_hung;
 pub(super) mod loadavg;
+pub(super) mod ntp;
 pub(super) mod os;
 pub(super) mod pressure;
 pub(super) mod processes;
