@@ -18,7 +18,6 @@ pub static PLANNED: &[Planned] = &[
     off("runit", RUNIT),
     off("supervisord", SUPERVISORD),
     off("systemd", SYSTEMD),
-    off("wifi", WIFI),
 ];
 
 const NTP: &[Flag] = &[
@@ -65,8 +64,6 @@ const SYSTEMD: &[Flag] = &[
     Flag::switch("collector.systemd.enable-restarts-metrics", false, "Restarts of each service."),
     Flag::switch("collector.systemd.enable-start-time-metrics", false, "When each unit was started."),
 ];
-
-const WIFI: &[Flag] = &[Flag::text("collector.wifi.fixtures", "", "Directory with recorded answers, for tests.")];
 
 #[cfg(test)]
 mod tests {

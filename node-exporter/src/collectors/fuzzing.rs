@@ -40,6 +40,7 @@ pub static PARSERS: &[Parser] = &[
     super::network::softnet::PARSER,
     super::network::tcpstat::PARSER,
     super::network::udp_queues::PARSER,
+    super::network::wifi::PARSER,
     super::network::xfrm::PARSER,
     super::processor::cpu_vulnerabilities::PARSER,
     super::processor::cpufreq::PARSER,
