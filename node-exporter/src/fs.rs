@@ -451,8 +451,8 @@ impl<T> Devices<T> {
         mut wanted: impl FnMut(&[u8], EntryKind) -> bool,
         mut make: impl FnMut(&Path, &[u8]) -> T,
     ) -> io::Result<&mut [(Vec<u8>, T)]> {
-        let base = self.dir.path().to_owned();
-        let entries = self.dir.list()?;
+        self.dir.list()?;
+        let (base, entries) = (self.dir.path(), self.dir.entries());
         let names = || entries.iter().filter(|(name, _)| !name.is_empty());
         let mut same = self.known.iter().map(|(name, _)| name);
         let mut now = names().filter(|(name, kind)| wanted(name, *kind)).map(|(name, _)| name);
