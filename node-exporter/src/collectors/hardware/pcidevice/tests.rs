@@ -103,6 +103,7 @@ fn a_bad_file_costs_itself() {
     plant(&rig, "max_link_speed", "fast\n");
     plant(&rig, "sriov_totalvfs", "-1\n");
     plant(&rig, "numa_node/", "");
+    plant(&rig, "power_state/", "");
     rig.plant(&[("sys/bus/pci/devices/readme", "x"), ("sys/bus/pci/devices/odd/", "")]);
     let samples = rig.samples();
     let problems: Vec<&str> = samples.lines().filter(|line| line.starts_with('!')).collect();
@@ -111,10 +112,11 @@ fn a_bad_file_costs_itself() {
         "! DEVICE/max_link_speed:1: speed in GT/s: expected a number, found \"fast\"",
         "! DEVICE/sriov_totalvfs:1: number: expected a number, found \"-1\"",
         "! DEVICE/numa_node: Is a directory (os error 21)",
+        "! DEVICE/power_state: Is a directory (os error 21)",
     ];
     assert_eq!(problems, want.map(|line| line.replace("DEVICE", "sys/bus/pci/devices/0000:5e:00.1")));
     assert!(!samples.contains("pcidevice_info") && !samples.contains("max_link_transfers"));
-    assert_eq!(samples.lines().count(), 11, "{samples}");
+    assert_eq!(samples.lines().count(), 12, "{samples}");
 }
 
 #[test]
