@@ -263,6 +263,19 @@ pub fn is_silence(e: &io::Error) -> bool {
     is_absent(e) || is_denied(e) || e.raw_os_error() == Some(libc::EINVAL)
 }
 
+/// Reads an attribute that a device may lack; a failure that is not silence goes to `fault`.
+pub fn read_optional(file: &mut KeptAttr, fault: impl FnOnce(CollectError)) -> Option<Attr> {
+    match file.read() {
+        Ok(text) => Some(text),
+        Err(e) => {
+            if !is_silence(&e) {
+                fault(CollectError::io(file.path(), e));
+            }
+            None
+        }
+    }
+}
+
 /// Reads an attribute once, without keeping it open.
 pub fn read_attr(path: &Path) -> io::Result<Attr> {
     pread_attr(&open(path, OFlags::empty())?)
