@@ -116,6 +116,10 @@ fn bad(line: u64, field: &'static str, expected: &'static str) -> BadField {
 }
 
 fn root(text: &[u8]) -> Result<Node, BadField> {
+    // Nothing at all is YAML, but no JSON.
+    if text.trim_ascii().is_empty() {
+        return Err(bad(1, "text", "JSON"));
+    }
     yaml::parse(&readable(text)).map_err(|e| bad(e.line, "text", "JSON"))
 }
 

@@ -312,7 +312,9 @@ node_wifi_station_signal_dbm{device="a",mac_address="02:00:00:00:01:01"} -1
 #[test]
 fn damaged_recordings() {
     assert_eq!(recorded(&[]), "! interfaces.json: No such file or directory (os error 2)\n");
-    for (text, problem) in [("", ""), ("[]", ""), ("null", ""), ("{}", "! "), ("[{", "! "), ("[3]", "! ")] {
+    for (text, problem) in
+        [("", "! "), ("\r\n", "! "), ("[]", ""), ("null", ""), ("{}", "! "), ("[{", "! "), ("[3]", "! ")]
+    {
         let got = recorded(&[("interfaces.json", text)]);
         assert!(if problem.is_empty() { got.is_empty() } else { got.starts_with(problem) }, "{text}: {got}");
     }
