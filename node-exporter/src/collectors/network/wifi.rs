@@ -7,7 +7,8 @@
 //! * Absent when: there is no nl80211 or it may not be asked: no data. What a driver does not tell about a station has
 //!   no sample; an interface that belongs to no network has no `node_wifi_station_info`.
 //! * Differs from the Go exporter: a signal or counter that a driver does not tell is 0 there; there, an interface that
-//!   cannot be asked, or went away meanwhile, costs all those after it. Byte counters are not negative above 2^63.
+//!   cannot be asked, or went away meanwhile, costs all those after it; an ad-hoc network is `ad-hoc`, which newer
+//!   versions of it show as `unknown`. Byte counters are not negative above 2^63.
 
 use std::io;
 use std::path::PathBuf;
@@ -114,15 +115,24 @@ struct Network {
     bssid: HardwareAddress,
     /// What is no UTF-8 is replaced byte by byte, as in the Go exporter.
     ssid: String,
-    status: u32,
+    mode: Mode,
 }
 
-impl Network {
-    fn mode(&self) -> &'static str {
-        match self.status {
-            0 | 1 => "client",
-            2 => "ad-hoc",
-            _ => "unknown",
+/// How an interface belongs to its network.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Mode {
+    #[default]
+    Client,
+    AdHoc,
+    Unknown,
+}
+
+impl Mode {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::AdHoc => "ad-hoc",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -227,7 +237,7 @@ fn note(told: io::Result<()>, what: &str, name: &[u8], cx: &mut Scrape) -> Resul
 
 fn write_network(network: &Network, device: &[u8], address: &mut Vec<u8>, page: &mut Page) {
     network.bssid.write(address);
-    page.sample(&INFO, &[address, device, network.mode().as_bytes(), network.ssid.as_bytes()], 1.0);
+    page.sample(&INFO, &[address, device, network.mode.name().as_bytes(), network.ssid.as_bytes()], 1.0);
 }
 
 fn write_stations(stations: &[Station], device: &[u8], address: &mut Vec<u8>, page: &mut Page) {

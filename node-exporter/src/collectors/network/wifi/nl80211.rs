@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::{About, Interface, Network, Station, readable};
+use super::{About, Interface, Mode, Network, Station, readable};
 use crate::kernel::genl::{GENL_HEADER, find_family};
 use crate::kernel::netlink::{Netlink, attributes, push_attribute, text, u16_at, u32_at, u64_at};
 use crate::kernel::rtnl::HardwareAddress;
@@ -139,7 +139,13 @@ pub(super) fn network(body: &[u8]) -> Option<Network> {
         }
     }
     // Most results have no status, and their texts are not looked at.
-    Some(Network { status: status?, bssid, ssid: readable(ssid(elements)) })
+    let mode = match status? {
+        // Authenticated, associated.
+        0 | 1 => Mode::Client,
+        2 => Mode::AdHoc,
+        _ => Mode::Unknown,
+    };
+    Some(Network { mode, bssid, ssid: readable(ssid(elements)) })
 }
 
 /// The name among the information elements of a network: each is a type, a length and so many bytes. What is cut short

@@ -6,7 +6,7 @@ use std::path::Path;
 use common::error::{BadField, CollectError};
 use common::yaml::{self, Node, Value};
 
-use super::{About, Network, Station, readable};
+use super::{About, Mode, Network, Station, readable};
 use crate::fs::read_file;
 use crate::kernel::rtnl::HardwareAddress;
 
@@ -60,11 +60,20 @@ pub(super) fn parse_network(text: &[u8]) -> Result<Network, BadField> {
         match key.as_str() {
             "ssid" => network.ssid = scalar(value, line)?,
             "bssid" => network.bssid = address(value, line)?,
-            "status" => network.status = u32::try_from(number(value, line)?).unwrap_or(u32::MAX),
+            "status" => network.mode = mode(number(value, line)?),
             _ => {}
         }
     }
     Ok(network)
+}
+
+/// The numbers of the Go exporter's recordings, of which 2 is "not associated", are not those of the kernel.
+const fn mode(status: i64) -> Mode {
+    match status {
+        0 | 1 => Mode::Client,
+        3 => Mode::AdHoc,
+        _ => Mode::Unknown,
+    }
 }
 
 /// Reads stationinfo.json.

@@ -330,6 +330,10 @@ fn damaged_recordings() {
                 ! a/stationinfo.json:1: address: expected base64, found \"\"\n\
                 ! b/bss.json:1: member: expected a text, found \"\"\n";
     assert_eq!(recorded(&tree), want);
+    for (status, mode) in [(0, "client"), (1, "client"), (2, "unknown"), (3, "ad-hoc"), (-1, "unknown")] {
+        let network = recorded::parse_network(format!("{{\"status\": {status}}}").as_bytes()).unwrap();
+        assert_eq!(network.mode.name(), mode);
+    }
     for (name, bytes) in [("", Some(0)), ("AQ==", Some(1)), ("AQI=", Some(2)), ("AQID", Some(3)), ("A=ID", None)] {
         let got = recorded::parse_network(format!("{{\"bssid\": \"{name}\"}}").as_bytes()).ok();
         let mut text = Vec::new();
