@@ -241,6 +241,12 @@ impl KeptAttr {
         Ok(attr)
     }
 
+    /// Reads the attribute of the same device as last time; `None` when that is gone, or was not kept open.
+    pub fn reread(&self) -> Option<Attr> {
+        let Kept(fd) = self.fd.as_ref()?;
+        pread_attr(fd).ok()
+    }
+
     /// Reads the attribute and gives its number, as [`Attr::number`].
     pub fn number<T>(
         &mut self,

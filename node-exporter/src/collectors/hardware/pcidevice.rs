@@ -20,7 +20,7 @@ use common::fields::{Words, parse_auto, parse_f64, parse_i64, parse_u64};
 use common::flags::{Args, Flag};
 use common::fuzzing::{Parser, eat};
 
-use crate::fs::{Attr, Devices, EntryKind, KeptAttr, is_silence, read_file, read_link, sys_path};
+use crate::fs::{Attr, Devices, EntryKind, KeptAttr, is_silence, read_attr, read_file, read_link, sys_path};
 
 mod families;
 mod names;
@@ -54,7 +54,8 @@ struct PciDevices {
 struct Device {
     place: Place,
     parent: Place,
-    id_files: [KeptAttr; 6],
+    /// Stands for all that tells the make of the device.
+    class: KeptAttr,
     /// What the files said, as numbers and as label values.
     ids: Option<(Ids, [String; 6])>,
     /// `None` until they were looked up.
@@ -76,7 +77,8 @@ struct Ids {
     revision: u32,
 }
 
-const ID_FILES: [&str; 6] = ["class", "vendor", "device", "subsystem_vendor", "subsystem_device", "revision"];
+/// Beside `class`.
+const ID_FILES: [&str; 5] = ["vendor", "device", "subsystem_vendor", "subsystem_device", "revision"];
 
 /// Files that distributions have; those of the host first.
 fn lists(args: &Args) -> Vec<PathBuf> {
@@ -137,7 +139,7 @@ impl Device {
         Self {
             place: Place::parse(name).unwrap_or_default(),
             parent: above.and_then(Place::parse).unwrap_or_default(),
-            id_files: ID_FILES.map(attr),
+            class: attr("class"),
             ids: None,
             names: None,
             speeds: SPEEDS.map(|(file, _)| attr(file)),
@@ -149,8 +151,19 @@ impl Device {
 
     /// Follows what the device is: another may have been put into the same slot.
     fn identify(&mut self, cx: &mut Scrape) {
-        let [class, vendor, device, subsystem_vendor, subsystem_device, revision] =
-            self.id_files.each_mut().map(|file| cx.ok(file.number("identification", parse_id)));
+        // What tells the make of a device never changes: as long as one file is still of the same device, the others are
+        // left alone and need not be kept open.
+        if let (Some((ids, _)), Some(class)) = (&self.ids, self.class.reread())
+            && parse_id(class.text()) == Some(ids.class)
+        {
+            return;
+        }
+        let class = cx.ok(self.class.number("identification", parse_id));
+        let [vendor, device, subsystem_vendor, subsystem_device, revision] = ID_FILES.map(|file| {
+            let path = self.class.path().with_file_name(file);
+            let text = read_attr(&path).map_err(|e| CollectError::io(&path, e));
+            cx.ok(text.and_then(|text| text.number(&path, "identification", parse_id)))
+        });
         let all = || {
             Some(Ids {
                 class: class?,

@@ -6,7 +6,8 @@ const NVME: &str = "sys/devices/pci0000:5d/0000:5d:02.0/0000:5e:00.1";
 fn rig(flags: &[(&'static str, &str)]) -> Rig {
     let rig = Rig::new(&ROW, &[], flags);
     rig.plant(&[("sys/bus/pci/devices/0000:5e:00.1", "-> ../../../devices/pci0000:5d/0000:5d:02.0/0000:5e:00.1")]);
-    let ids = ["0x010802\n", "0x1aaa\n", "0x0001\n", "0x1bbb\n", "0x0a0b", "0xf1\n"];
+    plant(&rig, "class", "0x010802\n");
+    let ids = ["0x1aaa\n", "0x0001\n", "0x1bbb\n", "0x0a0b", "0xf1\n"];
     for (file, text) in ID_FILES.iter().zip(ids) {
         plant(&rig, file, text);
     }
@@ -128,6 +129,8 @@ fn names_follow_the_device() {
     rig.plant(&[("root/usr/share/misc/pci.ids", "1ccc  Third \"Ltd\"\n\t0001  Newer\n")]);
     assert_eq!(rig.samples(), samples, "the list is read when a device comes");
     plant(&rig, "vendor", "0x1ccc");
+    assert_eq!(rig.samples(), samples, "the same device: its class was kept open");
+    plant(&rig, "class", "0x010801");
     let samples = rig.samples();
     assert!(
         samples.contains("device_name=\"Newer\"") && samples.contains("vendor_name=\"Third \\\"Ltd\\\"\"} 1"),
