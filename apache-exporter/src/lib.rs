@@ -33,7 +33,6 @@ pub static PROGRAM: Program = Program {
         vec![Group::new("Apache", exporter::FLAGS), Group::new("Further metrics", further)]
     },
     rows: &[],
-    planned: &[],
     path_flag: PATH_FLAG,
     preset: app::NO_PRESET,
     source: |args| Ok(Made::from_source(Arc::new(exporter::Exporter::new(args)?))),

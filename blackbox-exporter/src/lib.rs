@@ -48,7 +48,6 @@ pub static PROGRAM: Program = Program {
     web_flags: &WEB,
     flags: || vec![Group::new("Blackbox", setup::FLAGS), Group::new("Limits of probing", setup::LIMIT_FLAGS)],
     rows: &[],
-    planned: &[],
     path_flag: PATH_FLAG,
     preset: setup::preset,
     source: setup::source,

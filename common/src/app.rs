@@ -44,9 +44,6 @@ pub struct Program {
     pub flags: fn() -> Vec<Group<'static>>,
     /// The collectors.
     pub rows: &'static [&'static Row],
-    /// Collectors that the Go program has and this one does not have yet: their switches and flags are accepted, so
-    /// that a unit file goes on working, and a warning says what is missing.
-    pub planned: &'static [Planned],
     /// Flag with the path of the metrics: the Go exporters do not agree on its name.
     pub path_flag: &'static str,
     /// Fills in what was not typed from a configuration file, before anything else is looked at, or does all there is
@@ -89,16 +86,6 @@ impl Made {
 
 /// For programs whose flags are all there is.
 pub const NO_PRESET: fn(&mut Args) -> Result<Next, Vec<ConfigError>> = |_| Ok(Next::Serve);
-
-/// A collector that is not built yet.
-pub struct Planned {
-    /// Name in `--collector.<name>`.
-    pub name: &'static str,
-    /// Whether the Go program runs it without being asked.
-    pub on: bool,
-    /// Its flags.
-    pub flags: &'static [Flag],
-}
 
 /// How many web flags there are.
 pub const WEB_FLAGS: usize = 10;
@@ -180,11 +167,6 @@ fn run(program: &'static Program, line: impl Iterator<Item = String>) -> Result<
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    for planned in program.planned {
-        if args.given(switch_name(planned.name)) && args.on(switch_name(planned.name)) {
-            tracing::warn!(name = planned.name, "this collector is not part of this version yet: it gives no samples");
-        }
-    }
     let Made { source, web, limits, router } = made;
     let service = service(program, &args, source);
     if args.on("once") { once(&service) } else { serve(&service, &args, web, limits, router) }
@@ -229,16 +211,10 @@ pub fn groups(program: &'static Program) -> Vec<Group<'static>> {
     }
     let mut switches = Group::new("Collectors", COLLECTOR_FLAGS);
     switches.flags.extend(program.rows.iter().map(|row| switch(row.name, row.on, row.about, false)));
-    switches.flags.extend(program.planned.iter().map(|row| switch(row.name, row.on, "Not built yet.", true)));
     groups.push(switches);
     for row in program.rows.iter().filter(|row| !row.flags.is_empty()) {
         groups.push(Group::new(&format!("Collector {}", row.name), row.flags));
     }
-    let mut planned = Group::new("Collectors that are not built yet", []);
-    for flag in program.planned.iter().flat_map(|planned| planned.flags) {
-        planned.flags.push(if flag.hidden { flag } else { Box::leak(Box::new(flag.hidden())) });
-    }
-    groups.push(planned);
     groups
 }
 

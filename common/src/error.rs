@@ -214,7 +214,8 @@ pub fn is_absent(e: &io::Error) -> bool {
     )
 }
 
-fn reason_of(e: &io::Error) -> Reason {
+/// What kind of failure the system's answer is.
+pub fn reason_of(e: &io::Error) -> Reason {
     match e.kind() {
         _ if is_denied(e) => Reason::Permission,
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Reason::Timeout,

@@ -31,7 +31,6 @@ pub static PROGRAM: Program = Program {
     web_flags: &WEB,
     flags: || vec![Group::new("Logstash", setup::FLAGS), Group::new("Metrics", setup::METRICS_FLAGS)],
     rows: &[],
-    planned: &[],
     path_flag: PATH_FLAG,
     preset: setup::preset,
     source: setup::source,

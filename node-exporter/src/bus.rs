@@ -8,7 +8,7 @@
 
 use std::time::{Duration, Instant};
 
-use common::error::CollectError;
+use common::error::{CollectError, Reason};
 
 pub(crate) mod address;
 mod connection;
@@ -128,11 +128,11 @@ impl Bus {
         self.exchange(deadline, &mut std::iter::once(call), &mut |_, answer| {
             result = answer.map_err(|refusal| refusal.to_string()).and_then(&mut read);
         })?;
-        result.map_err(|what| CollectError::failed(format!("{}: {member}: {what}", self.text)))
+        result.map_err(|what| CollectError::at(self.text.as_str(), Reason::Error, format!("{member}: {what}")))
     }
 
     fn failed(&self, failure: &Failure) -> CollectError {
-        CollectError::failed(format!("{}: {failure}", self.text))
+        CollectError::at(self.text.as_str(), failure.reason(), failure.to_string())
     }
 }
 

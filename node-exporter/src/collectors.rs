@@ -89,6 +89,7 @@ pub static COLLECTORS: &[&Row] = &[
     &system::uname::ROW,
     &memory::vmstat::ROW,
     &hardware::watchdog::ROW,
+    &network::wifi::ROW,
     &network::xfrm::ROW,
     &storage::xfs::ROW,
     &storage::zfs::ROW,

@@ -247,6 +247,12 @@ impl KeptAttr {
         Ok(attr)
     }
 
+    /// Reads the attribute of the same device as last time; `None` when that is gone, or was not kept open.
+    pub fn reread(&self) -> Option<Attr> {
+        let Kept(fd) = self.fd.as_ref()?;
+        pread_attr(fd).ok()
+    }
+
     /// Reads the attribute and gives its number, as [`Attr::number`].
     pub fn number<T>(
         &mut self,
@@ -267,6 +273,19 @@ fn pread_attr(fd: &OwnedFd) -> io::Result<Attr> {
 /// How the kernel says that a device has no such attribute, has it not now, keeps it to itself, or is gone.
 pub fn is_silence(e: &io::Error) -> bool {
     is_absent(e) || is_denied(e) || e.raw_os_error() == Some(libc::EINVAL)
+}
+
+/// Reads an attribute that a device may lack; a failure that is not silence goes to `fault`.
+pub fn read_optional(file: &mut KeptAttr, fault: impl FnOnce(CollectError)) -> Option<Attr> {
+    match file.read() {
+        Ok(text) => Some(text),
+        Err(e) => {
+            if !is_silence(&e) {
+                fault(CollectError::io(file.path(), e));
+            }
+            None
+        }
+    }
 }
 
 /// Reads an attribute once, without keeping it open.
@@ -457,8 +476,8 @@ impl<T> Devices<T> {
         mut wanted: impl FnMut(&[u8], EntryKind) -> bool,
         mut make: impl FnMut(&Path, &[u8]) -> T,
     ) -> io::Result<&mut [(Vec<u8>, T)]> {
-        let base = self.dir.path().to_owned();
-        let entries = self.dir.list()?;
+        self.dir.list()?;
+        let (base, entries) = (self.dir.path(), self.dir.entries());
         let names = || entries.iter().filter(|(name, _)| !name.is_empty());
         let mut same = self.known.iter().map(|(name, _)| name);
         let mut now = names().filter(|(name, kind)| wanted(name, *kind)).map(|(name, _)| name);

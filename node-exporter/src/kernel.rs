@@ -8,6 +8,7 @@ pub(crate) mod cpu_table;
 pub(crate) mod cpuinfo;
 pub(crate) mod ethtool;
 pub(crate) mod ethtool_ioctl;
+pub(crate) mod genl;
 pub(crate) mod links;
 pub(crate) mod localtime;
 pub(crate) mod metric_names;

@@ -7,7 +7,6 @@ mod bus;
 pub mod collectors;
 pub mod fs;
 mod kernel;
-pub mod planned;
 #[cfg(test)]
 mod rig;
 #[cfg(test)]
@@ -38,7 +37,6 @@ pub static PROGRAM: Program = Program {
     web_flags: &WEB,
     flags: || vec![Group::new("Paths", fs::FLAGS)],
     rows: collectors::COLLECTORS,
-    planned: planned::PLANNED,
     path_flag: "web.telemetry-path",
     preset: app::NO_PRESET,
     source,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Instant;
 
+use common::error::{Reason, reason_of};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -38,6 +39,18 @@ pub(crate) enum Failure {
     Io(io::Error),
     /// What came is not D-Bus.
     Malformed(String),
+}
+
+impl Failure {
+    /// What kind of failure it is.
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::Late => Reason::Timeout,
+            Self::Open(_, e) | Self::Io(e) => reason_of(e),
+            Self::Refused(_) => Reason::Permission,
+            Self::Address(_) | Self::Closed | Self::Malformed(_) => Reason::Error,
+        }
+    }
 }
 
 impl fmt::Display for Failure {

@@ -64,6 +64,7 @@ pub static NETWORK: &[Parser] = &[
     super::network::softnet::PARSER,
     super::network::tcpstat::PARSER,
     super::network::udp_queues::PARSER,
+    super::network::wifi::PARSER,
     super::network::xfrm::PARSER,
 ];
 

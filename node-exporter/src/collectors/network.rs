@@ -16,4 +16,5 @@ pub(super) mod sockstat;
 pub(super) mod softnet;
 pub(super) mod tcpstat;
 pub(super) mod udp_queues;
+pub(super) mod wifi;
 pub(super) mod xfrm;

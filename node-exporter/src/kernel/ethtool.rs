@@ -5,14 +5,8 @@
 use common::error::CollectError;
 use common::fuzzing::{Parser, eat};
 
-use super::netlink::{Netlink, attributes, push_attribute, u16_at, u32_at};
-
-const GENL_ID_CTRL: u16 = 0x10;
-const CTRL_CMD_GETFAMILY: u8 = 3;
-const CTRL_ATTR_FAMILY_ID: u16 = 1;
-const CTRL_ATTR_FAMILY_NAME: u16 = 2;
-/// Command, version and two reserved bytes, in front of the attributes.
-const GENL_HEADER: usize = 4;
+use super::genl::{GENL_HEADER, find_family};
+use super::netlink::{Netlink, attributes, push_attribute, u32_at};
 
 const ETHTOOL_MSG_LINKMODES_GET: u8 = 4;
 const ETHTOOL_A_LINKMODES_HEADER: u16 = 1;
@@ -53,7 +47,7 @@ impl Ethtool {
         let family = match self.family {
             Some(family) => family,
             None => {
-                let Some(family) = self.find_family() else { return Ok(None) };
+                let Some(family) = find_family(&mut self.netlink, b"ethtool\0").ok() else { return Ok(None) };
                 *self.family.insert(family)
             }
         };
@@ -71,17 +65,6 @@ impl Ethtool {
                 Err(e)
             }
         }
-    }
-
-    fn find_family(&mut self) -> Option<u16> {
-        let mut request = vec![CTRL_CMD_GETFAMILY, 1, 0, 0];
-        push_attribute(&mut request, CTRL_ATTR_FAMILY_NAME, b"ethtool\0");
-        let mut family = None;
-        let answered = self.netlink.ask(GENL_ID_CTRL, &request, |message| {
-            let mut all = attributes(message.body.get(GENL_HEADER..).unwrap_or_default());
-            family = all.find(|(kind, _)| *kind == CTRL_ATTR_FAMILY_ID).and_then(|(_, id)| u16_at(id, 0));
-        });
-        answered.ok().and(family)
     }
 }
 

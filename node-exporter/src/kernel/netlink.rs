@@ -4,9 +4,10 @@
 //! to another question. The layout is that of kernel Documentation/userspace-api/netlink/intro.rst; numbers are in
 //! native byte order.
 
+use std::io;
 use std::time::Duration;
 
-use common::error::{CollectError, Reason};
+use common::error::CollectError;
 use common::fuzzing::{Parser, eat};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -140,37 +141,30 @@ impl Netlink {
     /// Asks for all there is of a kind and hands over each message. Gives whether the kernel says that the set
     /// changed while it was read, so that something may be missing or there twice.
     pub(crate) fn dump(&mut self, kind: u16, body: &[u8], each: impl FnMut(Message<'_>)) -> Result<bool, CollectError> {
+        self.try_dump(kind, body, each).map_err(|e| CollectError::call(format!("netlink request {kind}"), &e))
+    }
+
+    /// As [`dump`](Self::dump), for those who go by the kernel's error number.
+    pub(crate) fn try_dump(&mut self, kind: u16, body: &[u8], each: impl FnMut(Message<'_>)) -> io::Result<bool> {
         self.exchange(kind, NLM_F_DUMP, body, each)
     }
 
     /// Asks a single question and hands over the answer.
-    pub(crate) fn ask(&mut self, kind: u16, body: &[u8], each: impl FnMut(Message<'_>)) -> Result<(), CollectError> {
+    pub(crate) fn ask(&mut self, kind: u16, body: &[u8], each: impl FnMut(Message<'_>)) -> io::Result<()> {
         self.exchange(kind, NLM_F_ACK, body, each).map(|_| ())
     }
 
-    fn exchange(
-        &mut self,
-        kind: u16,
-        flags: u16,
-        body: &[u8],
-        mut each: impl FnMut(Message<'_>),
-    ) -> Result<bool, CollectError> {
-        match self.try_exchange(kind, flags, body, &mut each) {
-            Ok(interrupted) => Ok(interrupted),
-            Err(e) => {
-                self.socket = None;
-                let place = format!("netlink request {kind}");
-                Err(match e {
-                    Trouble::System(Errno::AGAIN) => CollectError::timed_out(place),
-                    Trouble::System(e) => CollectError::call(place, &e.into()),
-                    Trouble::Refused(code) => CollectError::call(place, &std::io::Error::from_raw_os_error(code)),
-                    Trouble::Overrun => CollectError::at(place, Reason::Error, "the kernel could not keep up"),
-                    Trouble::TooLong(length) => {
-                        CollectError::at(place, Reason::Error, format!("a message of {length} bytes"))
-                    }
-                })
+    fn exchange(&mut self, kind: u16, flags: u16, body: &[u8], mut each: impl FnMut(Message<'_>)) -> io::Result<bool> {
+        self.try_exchange(kind, flags, body, &mut each).map_err(|e| {
+            self.socket = None;
+            match e {
+                Trouble::System(Errno::AGAIN) => io::Error::new(io::ErrorKind::TimedOut, "no answer in time"),
+                Trouble::System(e) => e.into(),
+                Trouble::Refused(code) => io::Error::from_raw_os_error(code),
+                Trouble::Overrun => io::Error::other("the kernel could not keep up"),
+                Trouble::TooLong(length) => io::Error::other(format!("a message of {length} bytes")),
             }
-        }
+        })
     }
 
     fn try_exchange(

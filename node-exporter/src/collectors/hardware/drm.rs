@@ -15,7 +15,7 @@ use common::exposition::{Desc, Page};
 use common::fields::{lines, parse_u64};
 use common::fuzzing::{Parser, eat};
 
-use crate::fs::{Attr, Devices, EntryKind, KeptAttr, is_silence, sys_path};
+use crate::fs::{Attr, Devices, EntryKind, KeptAttr, is_silence, read_optional, sys_path};
 
 /// The row in the table.
 pub(in crate::collectors) const ROW: Row =
@@ -110,7 +110,7 @@ impl Card {
             Err(e) => return cx.fault(CollectError::io(self.uevent.path(), e)),
         }
         let texts = [&mut self.memory_vendor, &mut self.performance_level, &mut self.unique_id];
-        let texts = texts.map(|file| file.read().ok());
+        let texts = texts.map(|file| read_optional(file, |e| cx.fault(e)));
         let [vendor, level, unique_id] = texts.each_ref().map(|text| text.as_ref().map_or(&b""[..], Attr::text));
         page.sample(&INFO, &[card, vendor, level, unique_id, b"amd"], 1.0);
         for ((_, desc), file) in NUMBERS.iter().zip(&mut self.numbers) {
@@ -189,15 +189,18 @@ mod tests {
             ("sys/class/drm/card0/device/gpu_busy_percent", "-1\n"),
             ("sys/class/drm/card0/device/mem_info_gtt_used", "\n"),
             ("sys/class/drm/card0/device/mem_info_gtt_total", "4096\n"),
+            ("sys/class/drm/card0/device/unique_id/", ""),
             ("sys/class/drm/card1/device/uevent/", ""),
         ]);
         let want = "node_drm_card_info{card=\"card0\",memory_vendor=\"\",power_performance_level=\"\",unique_id=\"\",vendor=\"amd\"} 1\n\
                     node_drm_memory_gtt_size_bytes{card=\"card0\"} 4096\n\
+                    ! sys/class/drm/card0/device/unique_id: Is a directory (os error 21)\n\
                     ! sys/class/drm/card0/device/gpu_busy_percent:1: bytes or percent: expected a whole number, found \"-1\"\n\
                     ! sys/class/drm/card0/device/mem_info_gtt_used:1: bytes or percent: expected a whole number, found \"\"\n\
                     ! sys/class/drm/card1/device/uevent: Is a directory (os error 21)\n";
         assert_eq!(rig.samples(), want);
         rig.remove("sys/class/drm/card1");
+        rig.remove("sys/class/drm/card0/device/unique_id");
         rig.plant(&[("sys/class/drm/card0/device/uevent", "PCI_CLASS=38000\n")]);
         assert_eq!(rig.samples(), "", "the driver was taken from it");
     }

@@ -15,16 +15,20 @@ use std::path::{Path, PathBuf};
 
 use common::collector::{Collector, Row, Scrape};
 use common::error::{BadField, CollectError};
-use common::exposition::{Desc, Page};
+use common::exposition::Page;
 use common::fields::{Words, parse_auto, parse_f64, parse_i64, parse_u64};
 use common::flags::{Args, Flag};
 use common::fuzzing::{Parser, eat};
 
-use crate::fs::{Attr, Devices, EntryKind, KeptAttr, is_silence, read_file, read_link, sys_path};
+use crate::fs::{Attr, Devices, EntryKind, KeptAttr, is_silence, read_attr, read_file, read_link, sys_path};
 
+mod families;
 mod names;
+mod place;
 
+use families::{INFO, NAMED_INFO, NUMA_NODE, NUMBERS, POWER_STATE, POWER_STATES, SPEEDS};
 use names::Names;
+use place::{Place, is_place};
 
 const NAMES: &str = "collector.pcidevice.names";
 const IDS_FILE: &str = "collector.pcidevice.idsfile";
@@ -41,124 +45,6 @@ pub(in crate::collectors) const ROW: Row =
         Ok(Box::new(PciDevices { devices: Devices::new(sys_path(args, "bus/pci/devices")), lists }))
     });
 
-const INFO: Desc = Desc::gauge(
-    "node_pcidevice_info",
-    "Always 1; the labels tell what the device is and where.",
-    &[
-        "bus",
-        "class_id",
-        "device",
-        "device_id",
-        "function",
-        "parent_bus",
-        "parent_device",
-        "parent_function",
-        "parent_segment",
-        "revision",
-        "segment",
-        "subsystem_device_id",
-        "subsystem_vendor_id",
-        "vendor_id",
-    ],
-);
-const NAMED_INFO: Desc = Desc {
-    labels: &[
-        "bus",
-        "class_id",
-        "class_name",
-        "device",
-        "device_id",
-        "device_name",
-        "function",
-        "parent_bus",
-        "parent_device",
-        "parent_function",
-        "parent_segment",
-        "revision",
-        "segment",
-        "subsystem_device_id",
-        "subsystem_device_name",
-        "subsystem_vendor_id",
-        "subsystem_vendor_name",
-        "vendor_id",
-        "vendor_name",
-    ],
-    ..INFO
-};
-
-const LOCATION: &[&str] = &["bus", "device", "function", "segment"];
-
-const SPEEDS: [(&str, Desc); 2] = [
-    (
-        "max_link_speed",
-        Desc::gauge(
-            "node_pcidevice_max_link_transfers_per_second",
-            "Transfers per second that the link of the device could do; -1 when not known.",
-            LOCATION,
-        ),
-    ),
-    (
-        "current_link_speed",
-        Desc::gauge(
-            "node_pcidevice_current_link_transfers_per_second",
-            "Transfers per second that the link of the device does; -1 when not known.",
-            LOCATION,
-        ),
-    ),
-];
-
-/// Files with a number, and what stands for one that is not there.
-const NUMBERS: [(&str, Desc, f64); 7] = [
-    (
-        "max_link_width",
-        Desc::gauge("node_pcidevice_max_link_width", "Lanes that the device could use; -1 when not known.", LOCATION),
-        -1.0,
-    ),
-    (
-        "current_link_width",
-        Desc::gauge("node_pcidevice_current_link_width", "Lanes that the device uses; -1 when not known.", LOCATION),
-        -1.0,
-    ),
-    (
-        "d3cold_allowed",
-        Desc::gauge("node_pcidevice_d3cold_allowed", "Whether the device may be put into D3cold.", LOCATION),
-        0.0,
-    ),
-    (
-        "sriov_drivers_autoprobe",
-        Desc::gauge(
-            "node_pcidevice_sriov_drivers_autoprobe",
-            "Whether drivers are looked for when virtual functions are made.",
-            LOCATION,
-        ),
-        0.0,
-    ),
-    ("sriov_numvfs", Desc::gauge("node_pcidevice_sriov_numvfs", "Virtual functions in use.", LOCATION), 0.0),
-    (
-        "sriov_totalvfs",
-        Desc::gauge("node_pcidevice_sriov_totalvfs", "Virtual functions that the device could have.", LOCATION),
-        0.0,
-    ),
-    (
-        "sriov_vf_total_msix",
-        Desc::gauge(
-            "node_pcidevice_sriov_vf_total_msix",
-            "MSI-X vectors for all virtual functions together.",
-            LOCATION,
-        ),
-        0.0,
-    ),
-];
-
-const NUMA_NODE: Desc = Desc::gauge("node_pcidevice_numa_node", "NUMA node that the device is near to.", LOCATION);
-const POWER_STATE: Desc = Desc::gauge(
-    "node_pcidevice_power_state",
-    "1 for the power state that the device is in, 0 for the others.",
-    &["bus", "device", "function", "segment", "state"],
-);
-/// In the order of the page.
-const POWER_STATES: [&str; 7] = ["D0", "D1", "D2", "D3cold", "D3hot", "error", "unknown"];
-
 struct PciDevices {
     devices: Devices<Device>,
     /// Where the names may be; `None` when nobody wants them.
@@ -168,7 +54,8 @@ struct PciDevices {
 struct Device {
     place: Place,
     parent: Place,
-    id_files: [KeptAttr; 6],
+    /// Stands for all that tells the make of the device.
+    class: KeptAttr,
     /// What the files said, as numbers and as label values.
     ids: Option<(Ids, [String; 6])>,
     /// `None` until they were looked up.
@@ -190,7 +77,8 @@ struct Ids {
     revision: u32,
 }
 
-const ID_FILES: [&str; 6] = ["class", "vendor", "device", "subsystem_vendor", "subsystem_device", "revision"];
+/// Beside `class`.
+const ID_FILES: [&str; 5] = ["vendor", "device", "subsystem_vendor", "subsystem_device", "revision"];
 
 /// Files that distributions have; those of the host first.
 fn lists(args: &Args) -> Vec<PathBuf> {
@@ -205,7 +93,7 @@ fn lists(args: &Args) -> Vec<PathBuf> {
 
 impl Collector for PciDevices {
     fn update(&mut self, cx: &mut Scrape, page: &mut Page) -> Result<(), CollectError> {
-        let is_device = |name: &[u8], kind| kind != EntryKind::File && Place::parse(name).is_some();
+        let is_device = |name: &[u8], kind| kind != EntryKind::File && is_place(name);
         if let Err(e) = self.devices.refresh(is_device, Device::new) {
             return Err(CollectError::io(self.devices.path(), e).absent_is_no_data("there is no PCI bus"));
         }
@@ -251,7 +139,7 @@ impl Device {
         Self {
             place: Place::parse(name).unwrap_or_default(),
             parent: above.and_then(Place::parse).unwrap_or_default(),
-            id_files: ID_FILES.map(attr),
+            class: attr("class"),
             ids: None,
             names: None,
             speeds: SPEEDS.map(|(file, _)| attr(file)),
@@ -263,8 +151,19 @@ impl Device {
 
     /// Follows what the device is: another may have been put into the same slot.
     fn identify(&mut self, cx: &mut Scrape) {
-        let [class, vendor, device, subsystem_vendor, subsystem_device, revision] =
-            self.id_files.each_mut().map(|file| cx.ok(file.number("identification", parse_id)));
+        // What tells the make of a device never changes: as long as one file is still of the same device, the others are
+        // left alone and need not be kept open.
+        if let (Some((ids, _)), Some(class)) = (&self.ids, self.class.reread())
+            && parse_id(class.text()) == Some(ids.class)
+        {
+            return;
+        }
+        let class = cx.ok(self.class.number("identification", parse_id));
+        let [vendor, device, subsystem_vendor, subsystem_device, revision] = ID_FILES.map(|file| {
+            let path = self.class.path().with_file_name(file);
+            let text = read_attr(&path).map_err(|e| CollectError::io(&path, e));
+            cx.ok(text.and_then(|text| text.number(&path, "identification", parse_id)))
+        });
         let all = || {
             Some(Ids {
                 class: class?,
@@ -304,13 +203,16 @@ impl Device {
             Ok(_) => {}
             Err(e) => cx.fault(e),
         }
-        let Ok(state) = self.power_state.read() else { return };
-        if !state.text().is_empty() {
-            let [bus, device, function, segment] = place;
-            for known in POWER_STATES {
-                let is = f64::from(u8::from(state.text() == known.as_bytes()));
-                page.sample(&POWER_STATE, &[bus, device, function, segment, known], is);
+        match self.power_state.read() {
+            Ok(state) if !state.text().is_empty() => {
+                let [bus, device, function, segment] = place;
+                for known in POWER_STATES {
+                    let is = f64::from(u8::from(state.text() == known.as_bytes()));
+                    page.sample(&POWER_STATE, &[bus, device, function, segment, known], is);
+                }
             }
+            Err(e) if !is_silence(&e) => cx.fault(CollectError::io(self.power_state.path(), e)),
+            _ => {}
         }
     }
 }
@@ -368,42 +270,6 @@ impl Ids {
             [self.vendor, self.device, self.subsystem_vendor, self.subsystem_device].map(|id| format!("{id:#06x}"));
         let (class, revision) = (format!("{:#08x}", self.class), format!("{:#04x}", self.revision));
         [class, vendor, device, subsystem_vendor, subsystem_device, revision]
-    }
-}
-
-/// Where a device is.
-#[derive(Debug, PartialEq)]
-struct Place {
-    segment: String,
-    bus: String,
-    device: String,
-    function: String,
-}
-
-impl Default for Place {
-    /// That of a root bus.
-    fn default() -> Self {
-        let star = || "*".to_owned();
-        Self { segment: star(), bus: star(), device: star(), function: star() }
-    }
-}
-
-impl Place {
-    /// `0000:5e:00.1`, all hexadecimal.
-    fn parse(name: &[u8]) -> Option<Self> {
-        let mut parts = std::str::from_utf8(name).ok()?.split([':', '.']);
-        let mut part = |width: usize| {
-            let part = parts.next().filter(|part| !part.starts_with('+'))?;
-            Some(format!("{:0width$x}", u32::from_str_radix(part, 16).ok()?))
-        };
-        let (segment, bus, device, function) = (part(4)?, part(2)?, part(2)?, part(1)?);
-        let whole = parts.next().is_none() && name.iter().rev().find(|b| !b.is_ascii_hexdigit()) == Some(&b'.');
-        whole.then_some(Self { segment, bus, device, function })
-    }
-
-    /// In the order of the page.
-    fn labels(&self) -> [&str; 4] {
-        [&self.bus, &self.device, &self.function, &self.segment]
     }
 }
 

@@ -18,7 +18,7 @@ use common::filter::Filter;
 use common::flags::Flag;
 use common::fuzzing::{Parser, eat};
 
-use crate::fs::{Attr, Devices, EntryKind, KeptAttr, KeptDir, is_silence, sys_path};
+use crate::fs::{Attr, Devices, EntryKind, KeptAttr, KeptDir, is_silence, read_optional, sys_path};
 
 mod counters;
 
@@ -122,7 +122,8 @@ impl Adapter {
         let fw_ver = self.fw_ver.read().map_err(|e| CollectError::io(self.fw_ver.path(), e));
         let Some(fw_ver) = cx.ok(fw_ver) else { return };
         // Not every driver has these two.
-        let [board_id, hca_type] = [&mut self.board_id, &mut self.hca_type].map(|file| file.read().ok());
+        let [board_id, hca_type] =
+            [&mut self.board_id, &mut self.hca_type].map(|file| read_optional(file, |e| cx.fault(e)));
         let [board_id, hca_type] = [&board_id, &hca_type].map(|text| text.as_ref().map_or(&b""[..], Attr::text));
         page.sample(&INFO, &[board_id, device, fw_ver.text(), hca_type], 1.0);
     }
@@ -289,7 +290,7 @@ mod tests {
     #[test]
     fn a_bad_file_costs_itself_alone() {
         let mut rig = Rig::new(&ROW, &[("sys/class/infiniband/mlx5_0/fw_ver", "16.35.1012")], &[]);
-        rig.plant(&[("sys/class/infiniband/rxe0/ports/", "")]);
+        rig.plant(&[("sys/class/infiniband/rxe0/ports/", ""), ("sys/class/infiniband/mlx5_0/board_id/", "")]);
         plant(
             &rig,
             &[
@@ -311,6 +312,7 @@ mod tests {
                     ! PORT/rate: No such file or directory (os error 2)\n\
                     ! PORT/counters/link_downed: Is a directory (os error 21)\n\
                     ! PORT/counters/port_xmit_data:1: counter: expected a whole number, found \"many\"\n\
+                    ! sys/class/infiniband/mlx5_0/board_id: Is a directory (os error 21)\n\
                     ! sys/class/infiniband/rxe0/fw_ver: No such file or directory (os error 2)\n";
         assert_eq!(rig.samples(), want.replace("PORT", PORT));
     }

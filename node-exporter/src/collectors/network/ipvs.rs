@@ -90,9 +90,12 @@ fn labels(args: &Args) -> Result<Vec<(&'static str, Label)>, ConfigError> {
 
 impl Collector for Ipvs {
     fn update(&mut self, cx: &mut Scrape, page: &mut Page) -> Result<(), CollectError> {
-        let stats = self.stats.read().map_err(|e| e.absent_is_no_data("ip_vs is not loaded"))?;
-        let parsed = parse_totals(stats);
-        if let Some(totals) = cx.ok(parsed.map_err(|bad| bad.in_file(self.stats.path()))) {
+        let totals = match self.stats.read().map_err(|e| e.absent_is_no_data("ip_vs is not loaded")) {
+            Ok(text) => parse_totals(text).map_err(|bad| bad.in_file(self.stats.path())),
+            Err(e) if e.is_no_data() => return Err(e),
+            Err(e) => Err(e),
+        };
+        if let Some(totals) = cx.ok(totals) {
             for (desc, total) in TOTALS.iter().zip(totals) {
                 page.sample::<&str>(desc, &[], total as f64);
             }
@@ -384,6 +387,11 @@ mod tests {
         rig.plant(&[("proc/net/ip_vs_stats", STATS)]);
         let missing = "! proc/net/ip_vs: No such file or directory (os error 2)\n";
         assert_eq!(rig.samples(), format!("{TOTALS}{missing}"));
+        let table = format!("{HEAD}{TABLE}");
+        let mut rig = Rig::new(&ROW, &[("proc/net/ip_vs_stats/", ""), ("proc/net/ip_vs", &table)], &[]);
+        let samples = rig.samples();
+        assert!(samples.contains("! proc/net/ip_vs_stats: Is a directory (os error 21)\n"), "{samples}");
+        assert_eq!(samples.lines().count(), 4 * 3 + 1, "the backends are in the other file");
         for end in 0..STATS.len() - 1 {
             assert!(parse_totals(&STATS.as_bytes()[..end]).is_err(), "{end}");
         }

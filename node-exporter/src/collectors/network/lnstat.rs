@@ -17,7 +17,7 @@ use common::exposition::{Desc, Page};
 use common::fields::{Words, lines, parse_hex};
 use common::fuzzing::{Parser, eat};
 
-use crate::fs::{Devices, EntryKind, KeptFile, proc_path};
+use crate::fs::{Devices, KeptFile, proc_path};
 use crate::kernel::MOST_CPUS;
 use crate::kernel::cpu_labels::CpuLabels;
 
@@ -58,7 +58,7 @@ struct Family {
 
 impl Collector for Lnstat {
     fn update(&mut self, cx: &mut Scrape, page: &mut Page) -> Result<(), CollectError> {
-        match self.tables.refresh(|_, kind| kind != EntryKind::Dir, |path, _| Table::new(path)) {
+        match self.tables.refresh(|_, _| true, |path, _| Table::new(path)) {
             Ok(tables) => {
                 for (subsystem, table) in tables {
                     if let Err(e) = table.update(subsystem, cx, page) {
@@ -195,6 +195,7 @@ mod tests {
             r#"node_lnstat_b_total{cpu="5",subsystem="x"} 9"#,
         ];
         let problems = [
+            "proc/net/stat/folder: Is a directory (os error 21)",
             "proc/net/stat/x:3: counters: expected a number for each name, found \"3\"",
             "proc/net/stat/x:4: counters: expected a number for each name, found \"4 5 6\"",
             "proc/net/stat/x:5: counter: expected a hexadecimal number, found \"0x1\"",

@@ -181,6 +181,9 @@ fn parse(text: &[u8]) -> impl Iterator<Item = Result<(&'static Desc<'static>, u6
     lines(text).filter_map(|(number, line)| {
         let mut words = Words::new(number, line);
         let name = words.next()?;
+        if !name.starts_with(b"Xfrm") {
+            return Some(Err(BadField::new(number, "counter", "a name with Xfrm", name)));
+        }
         let (_, desc) = FAMILIES.iter().find(|(known, _)| known.as_bytes() == name)?;
         let n = words.u64("packets");
         Some(match words.next() {
@@ -223,6 +226,7 @@ mod tests {
             "proc/net/xfrm_stat:1: packets: expected a whole number, found \"\"",
             "proc/net/xfrm_stat:2: packets: expected a whole number, found \"-1\"",
             "proc/net/xfrm_stat:3: counter: expected two words, found \"2\"",
+            "proc/net/xfrm_stat:4: counter: expected a name with Xfrm, found \"\\u{1}\\u{2}\"",
         ];
         check(&ROW, &[("proc/net/xfrm_stat", text)], &["node_xfrm_in_no_states_packets_total 5"], &want);
     }

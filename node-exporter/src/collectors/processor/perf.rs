@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use common::collector::{Collector, Row, Scrape};
-use common::error::{BadField, CollectError, ConfigError, is_absent, is_denied};
+use common::error::{BadField, CollectError, ConfigError, Reason, is_absent, is_denied};
 use common::exposition::{Desc, Page};
 use common::fields::{parse_cpu_list, parse_u64};
 use common::flags::{Args, Flag};
@@ -193,14 +193,17 @@ impl Collector for Perf {
                 }
             }
             if let Some((label, e)) = failed {
-                cx.fault(CollectError::failed(format!("{} on CPU {label}: {e}", watch.family)));
+                cx.fault(CollectError::call(format!("{} on CPU {label}", watch.family), &e));
             }
         }
         match denied {
-            Some((first, e)) => Err(CollectError::failed(format!(
-                "{first}: perf_event_open: {e}: CAP_PERFMON is needed, or a kernel.perf_event_paranoid of 0 or less, \
+            Some((first, e)) => {
+                let what = format!(
+                    "perf_event_open: {e}: CAP_PERFMON is needed, or a kernel.perf_event_paranoid of 0 or less, \
                  for tracepoints of -1"
-            ))),
+                );
+                Err(CollectError::at(first, Reason::Permission, what))
+            }
             None => Ok(()),
         }
     }

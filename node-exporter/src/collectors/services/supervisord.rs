@@ -12,11 +12,11 @@
 use std::time::{Duration, Instant};
 
 use common::collector::{Collector, Row, Scrape};
-use common::error::{CollectError, ConfigError};
+use common::error::{CollectError, ConfigError, Reason};
 use common::exposition::{Desc, Page};
 use common::flags::Flag;
 use common::fuzzing::{Parser, eat};
-use common::upstream::{TlsOptions, Upstream, Url, blocking, xml_headers};
+use common::upstream::{Kind, TlsOptions, Upstream, Url, blocking, xml_headers};
 
 use crate::collectors::warn_deprecated;
 
@@ -68,7 +68,10 @@ impl Collector for Supervisord {
         let now = Instant::now();
         let patience = PATIENCE.min(cx.deadline.saturating_duration_since(now) / 2);
         let asked = blocking::post(&self.upstream, &url.path, QUESTION, now + patience);
-        let fetched = asked.map_err(|e| failed(&e))?;
+        let fetched = asked.map_err(|e| match e.kind {
+            Kind::Timeout => CollectError::at(url.to_string(), Reason::Timeout, e.to_string()),
+            _ => failed(&e),
+        })?;
         if !fetched.status.is_success() {
             return Err(failed(&format_args!("HTTP status {}", fetched.status)));
         }

@@ -115,28 +115,29 @@ impl Ntp {
     }
 
     /// Puts the question to one address.
-    fn ask(&self, ip: IpAddr, patience: Duration) -> Result<Outcome, String> {
-        let socket = self.socket(ip).map_err(|e| e.to_string())?;
+    fn ask(&self, ip: IpAddr, patience: Duration) -> io::Result<Outcome> {
+        let socket = self.socket(ip)?;
         // Whoever sees the question learns nothing of this clock, and whoever does not cannot answer.
         let cookie = RandomState::new().build_hasher().finish();
         let question = packet::question(self.version, cookie);
         let until = Instant::now() + patience;
         let sent = now();
-        socket.send(&question).map_err(|e| e.to_string())?;
+        socket.send(&question)?;
         let mut bytes = [0; 512];
         let n = loop {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(format!("no answer within {:.1} s", patience.as_secs_f64()));
+                let what = format!("no answer within {:.1} s", patience.as_secs_f64());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, what));
             }
             match socket.set_read_timeout(Some(left)).and_then(|()| socket.recv(&mut bytes)) {
                 Ok(n) => break n,
                 Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-                Err(e) => return Err(e.to_string()),
+                Err(e) => return Err(e),
             }
         };
         let received = now();
-        let answer = packet::parse(bytes.get(..n).unwrap_or_default(), cookie).map_err(str::to_owned)?;
+        let answer = packet::parse(bytes.get(..n).unwrap_or_default(), cookie).map_err(io::Error::other)?;
         Ok(answer.outcome(sent, received))
     }
 
@@ -170,10 +171,9 @@ impl Collector for Ntp {
     fn update(&mut self, cx: &mut Scrape, page: &mut Page) -> Result<(), CollectError> {
         let start = Instant::now();
         let patience = PATIENCE.min(cx.deadline.saturating_duration_since(start) / 2);
-        let failed =
-            |what: String| CollectError::failed(format!("NTP server {}, port {}: {what}", self.host, self.port));
-        let addresses = self.addresses(start + patience).map_err(failed)?;
-        let mut found = Err("no address".to_owned());
+        let failed = |e: io::Error| CollectError::call(format!("NTP server {}, port {}", self.host, self.port), &e);
+        let addresses = self.addresses(start + patience).map_err(io::Error::other).map_err(failed)?;
+        let mut found = Err(io::Error::other("no address"));
         for (tried, ip) in addresses.iter().enumerate() {
             let share = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
             found = self.ask(*ip, patience.saturating_sub(start.elapsed()) / share);

@@ -6,7 +6,8 @@ const NVME: &str = "sys/devices/pci0000:5d/0000:5d:02.0/0000:5e:00.1";
 fn rig(flags: &[(&'static str, &str)]) -> Rig {
     let rig = Rig::new(&ROW, &[], flags);
     rig.plant(&[("sys/bus/pci/devices/0000:5e:00.1", "-> ../../../devices/pci0000:5d/0000:5d:02.0/0000:5e:00.1")]);
-    let ids = ["0x010802\n", "0x1aaa\n", "0x0001\n", "0x1bbb\n", "0x0a0b", "0xf1\n"];
+    plant(&rig, "class", "0x010802\n");
+    let ids = ["0x1aaa\n", "0x0001\n", "0x1bbb\n", "0x0a0b", "0xf1\n"];
     for (file, text) in ID_FILES.iter().zip(ids) {
         plant(&rig, file, text);
     }
@@ -103,6 +104,7 @@ fn a_bad_file_costs_itself() {
     plant(&rig, "max_link_speed", "fast\n");
     plant(&rig, "sriov_totalvfs", "-1\n");
     plant(&rig, "numa_node/", "");
+    plant(&rig, "power_state/", "");
     rig.plant(&[("sys/bus/pci/devices/readme", "x"), ("sys/bus/pci/devices/odd/", "")]);
     let samples = rig.samples();
     let problems: Vec<&str> = samples.lines().filter(|line| line.starts_with('!')).collect();
@@ -111,10 +113,11 @@ fn a_bad_file_costs_itself() {
         "! DEVICE/max_link_speed:1: speed in GT/s: expected a number, found \"fast\"",
         "! DEVICE/sriov_totalvfs:1: number: expected a number, found \"-1\"",
         "! DEVICE/numa_node: Is a directory (os error 21)",
+        "! DEVICE/power_state: Is a directory (os error 21)",
     ];
     assert_eq!(problems, want.map(|line| line.replace("DEVICE", "sys/bus/pci/devices/0000:5e:00.1")));
     assert!(!samples.contains("pcidevice_info") && !samples.contains("max_link_transfers"));
-    assert_eq!(samples.lines().count(), 11, "{samples}");
+    assert_eq!(samples.lines().count(), 12, "{samples}");
 }
 
 #[test]
@@ -126,6 +129,8 @@ fn names_follow_the_device() {
     rig.plant(&[("root/usr/share/misc/pci.ids", "1ccc  Third \"Ltd\"\n\t0001  Newer\n")]);
     assert_eq!(rig.samples(), samples, "the list is read when a device comes");
     plant(&rig, "vendor", "0x1ccc");
+    assert_eq!(rig.samples(), samples, "the same device: its class was kept open");
+    plant(&rig, "class", "0x010801");
     let samples = rig.samples();
     assert!(
         samples.contains("device_name=\"Newer\"") && samples.contains("vendor_name=\"Third \\\"Ltd\\\"\"} 1"),

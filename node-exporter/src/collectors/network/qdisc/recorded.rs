@@ -10,6 +10,10 @@ use super::{Kind, Qdisc};
 pub(super) fn parse(text: &[u8]) -> Result<Vec<(String, Qdisc)>, BadField> {
     let bad = |line: u64, field, expected| BadField::new(u32::try_from(line).unwrap_or(0), field, expected, b"");
     let text = std::str::from_utf8(text).map_err(|_| bad(0, "text", "UTF-8"))?;
+    // Nothing at all is YAML, but no JSON.
+    if text.trim_ascii().is_empty() {
+        return Err(bad(1, "text", "JSON"));
+    }
     let root = yaml::parse(text).map_err(|e| bad(e.line, "text", "JSON"))?;
     let mut all = Vec::new();
     for node in root.into_list("").map_err(|e| bad(e.line, "text", "a list"))? {

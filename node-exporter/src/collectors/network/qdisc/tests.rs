@@ -68,8 +68,17 @@ fn cut_short_and_garbage() {
         assert_eq!(parsed.is_some(), end >= HEADER, "{end}");
     }
     assert_eq!(parse(&[0xff; 64]).map(|(index, qdisc)| (index, qdisc.counted)), Some((u32::MAX, false)));
-    for bad in ["{}", "[1]", "[{}]", "[{\"IfaceName\": \"a\", \"Bytes\": -1}]", "[{\"IfaceName\": [1]}]", "[", "\u{1}"]
-    {
+    for bad in [
+        "",
+        "\n",
+        "{}",
+        "[1]",
+        "[{}]",
+        "[{\"IfaceName\": \"a\", \"Bytes\": -1}]",
+        "[{\"IfaceName\": [1]}]",
+        "[",
+        "\u{1}",
+    ] {
         assert!(recorded::parse(bad.as_bytes()).is_err(), "{bad}");
     }
     assert!(recorded::parse(b"\xff").is_err());
