@@ -131,3 +131,18 @@ fn a_chip_may_be_left_alone_for_a_while() {
     rig.plant(&[("sys/devices/platform/hub.0/hwmon/hwmon0/name", "pump\n"), (input, "1300\n")]);
     assert!(rig.samples().contains("sensor=\"fan1\"} 1300\n"));
 }
+
+#[test]
+fn what_a_filter_leaves_out_is_not_opened() {
+    let mut rig = Rig::new(&ROW, FAN, &[(SENSOR_EXCLUDE, ";fan2$")]);
+    assert!(!rig.samples().contains("fan2"));
+    // Attributes that were read stay open.
+    let root = rig.root().canonicalize().unwrap();
+    let opened: Vec<std::path::PathBuf> = std::fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok())
+        .filter(|path| path.starts_with(&root))
+        .collect();
+    assert!(opened.iter().any(|path| path.ends_with("fan1_input")), "{opened:?}");
+    assert!(!opened.iter().any(|path| path.ends_with("fan2_label")), "{opened:?}");
+}
