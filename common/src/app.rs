@@ -17,7 +17,8 @@ use tokio::sync::Semaphore;
 use crate::cli::{self, Group, Parsed};
 use crate::collector::Row;
 use crate::error::ConfigError;
-use crate::exposition::Format;
+use crate::exposition::{Format, Hides};
+use crate::filter::{self, Pattern};
 use crate::flags::{Args, Flag};
 use crate::host::Host;
 use crate::http::{Service, router};
@@ -114,7 +115,10 @@ pub const fn web_flags(listen: &'static str, path_flag: &'static str, path_env: 
 const COLLECTOR_FLAGS: &[Flag] = &[
     Flag::switch("collector.disable-defaults", false, "Run only the collectors that are switched on by name."),
     REASONS,
+    Flag::text(EXCLUDE, "", "Pattern for names of families to leave out of the page. Repeatable.").repeatable(),
 ];
+
+const EXCLUDE: &str = "metrics.exclude";
 
 /// Runs `program` with the command line of this process.
 pub fn main(program: &'static Program) -> ExitCode {
@@ -177,7 +181,18 @@ fn run(program: &'static Program, line: impl Iterator<Item = String>) -> Result<
 pub fn collectors(prefix: &str, rows: &[&'static Row], args: &Arc<Args>) -> Result<Made, Vec<ConfigError>> {
     let running: Vec<&'static Row> =
         rows.iter().copied().filter(|row| is_on(args, switch_name(row.name), row.on)).collect();
-    let engine = Engine::new(prefix, &running, args)?;
+    let mut engine = Engine::new(prefix, &running, args)?;
+    let excludes: Vec<Option<Pattern>> = args
+        .list(EXCLUDE)
+        .iter()
+        .map(|pattern| filter::compile(EXCLUDE, pattern))
+        .collect::<Result<_, _>>()
+        .map_err(|e| vec![e])?;
+    let excludes: Vec<Pattern> = excludes.into_iter().flatten().collect();
+    if !excludes.is_empty() {
+        let hides: Hides = Arc::new(move |name| excludes.iter().any(|pattern| pattern.is_match(name.as_bytes())));
+        engine = engine.hiding(&hides);
+    }
     let switched_off = rows.iter().map(|row| row.name).filter(|name| !engine.names().contains(name)).collect();
     let turns = Turns::start(engine, switched_off)
         .map_err(|e| vec![ConfigError::new(format!("cannot start the thread that scrapes: {e}"))])?;

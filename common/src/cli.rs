@@ -224,22 +224,38 @@ fn from_environment(flag: &Flag, variable: &str, text: &str) -> Result<(Vec<Stri
     Ok((values, true))
 }
 
-/// Replaces each `@file` by the lines of the file; blank lines and lines that begin with `#` are skipped.
+/// Files that name each other go no deeper than this.
+const MOST_DEPTH: usize = 8;
+
+/// Replaces each `@file` by the lines of the file, and an `@file` among those likewise; blank lines and lines that begin
+/// with `#` are skipped.
 fn expand_files(line: impl IntoIterator<Item = String>) -> Result<Vec<String>, ConfigError> {
-    let mut expanded = Vec::new();
+    let mut words = line.into_iter();
+    let mut expanded: Vec<String> = words.next().into_iter().collect();
     let mut only_positional = false;
-    for (at, word) in line.into_iter().enumerate() {
-        only_positional |= word == "--";
-        match word.strip_prefix('@').filter(|_| at > 0 && !only_positional) {
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|e| ConfigError::new(format!("@{path}: {e}")))?;
-                let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
-                expanded.extend(lines.map(str::to_owned));
-            }
-            None => expanded.push(word),
-        }
+    for word in words {
+        expand_word(word, 0, &mut only_positional, &mut expanded)?;
     }
     Ok(expanded)
+}
+
+fn expand_word(
+    word: String,
+    depth: usize,
+    only_positional: &mut bool,
+    expanded: &mut Vec<String>,
+) -> Result<(), ConfigError> {
+    *only_positional |= word == "--";
+    let Some(path) = word.strip_prefix('@').filter(|_| !*only_positional) else {
+        expanded.push(word);
+        return Ok(());
+    };
+    if depth == MOST_DEPTH {
+        return Err(ConfigError::new(format!("@{path}: expected at most {MOST_DEPTH} files that name one another")));
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| ConfigError::new(format!("@{path}: {e}")))?;
+    let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    lines.map(str::to_owned).try_for_each(|line| expand_word(line, depth + 1, only_positional, expanded))
 }
 
 /// clap's finding in the words that users of the Go exporters search for.
@@ -402,5 +418,12 @@ mod tests {
         let (args, _) = run(&[&format!("@{}", path.display())]).unwrap();
         assert_eq!((args.text("dir"), args.duration("wait").as_secs()), ("a b", 2));
         assert!(run(&["@/does/not/exist"]).err().unwrap().starts_with("@/does/not/exist: "));
+        let outer = dir.path().join("outer");
+        std::fs::write(&outer, format!("--no-collector.a\r\n@{}\r\n", path.display())).unwrap();
+        let (args, _) = run(&[&format!("@{}", outer.display())]).unwrap();
+        assert!(args.text("dir") == "a b" && !args.on("collector.a"), "a file may name another");
+        std::fs::write(&outer, format!("@{0}\n@{0}\n", outer.display())).unwrap();
+        let message = run(&[&format!("@{}", outer.display())]).err().unwrap();
+        assert!(message.ends_with("expected at most 8 files that name one another"), "{message}");
     }
 }

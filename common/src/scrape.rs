@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::collector::{Collector, Row, Scrape};
 use crate::crew::{Crew, Job};
 use crate::error::{CollectError, ConfigError, Reason};
-use crate::exposition::{Desc, Format, Page};
+use crate::exposition::{Desc, Format, Hides, Page};
 use crate::flags::{Args, Flag};
 use crate::render::Renderer;
 use crate::source::{Answer, Standing};
@@ -90,7 +90,7 @@ impl Job for Box<Task> {
 
     fn panicked(&mut self, message: String) {
         // A line may have been cut off in the middle, and the state may be anything: start over.
-        self.page = if self.row.yields { Page::yielding() } else { Page::default() };
+        self.page = self.page.anew();
         self.faults.clear();
         self.result = Err(CollectError::panicked("", &message));
         match (self.row.new)(&self.args) {
@@ -146,6 +146,16 @@ impl Engine {
             }),
             names,
         })
+    }
+
+    /// The same engine, which leaves out the families for which `hides` holds.
+    #[must_use]
+    pub fn hiding(mut self, hides: &Hides) -> Self {
+        let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for page in inner.idle.iter_mut().flatten().map(|task| &mut task.page).chain([&mut inner.tail]) {
+            *page = page.anew().hiding(Some(Arc::clone(hides)));
+        }
+        self
     }
 
     /// Names of the collectors, in the order of their rows.
@@ -457,6 +467,16 @@ mod tests {
         let (page, answer) = scrape(&engine, Some(vec![0]), Duration::from_secs(60));
         assert_eq!((success(&page, "good"), success(&page, "part")), (Some(true), None));
         assert!(answer.complete);
+    }
+
+    #[test]
+    fn families_may_be_left_out() {
+        let engine = engine(&[&GOOD, &PANICS, &PART]).hiding(&(Arc::new(|name: &str| name.ends_with("_bad")) as Hides));
+        for _ in 0..3 {
+            let (page, _) = scrape(&engine, None, Duration::from_secs(60));
+            assert!(page.contains("\ntest_up 1\n") && !page.contains("test_bad"), "{page}");
+            assert_eq!(success(&page, "part"), Some(false), "{page}");
+        }
     }
 
     #[test]

@@ -105,6 +105,11 @@ impl KeptFile {
         &self.path
     }
 
+    /// What was read last.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
     /// Reads the whole file; the text lives until the next read.
     pub fn read(&mut self) -> Result<&[u8], CollectError> {
         match self.fill() {

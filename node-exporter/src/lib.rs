@@ -11,6 +11,7 @@ mod kernel;
 mod rig;
 #[cfg(test)]
 mod samples;
+mod surroundings;
 #[cfg(test)]
 mod testing;
 
@@ -45,7 +46,12 @@ pub static PROGRAM: Program = Program {
 fn source(args: &Arc<Args>) -> Result<Made, Vec<ConfigError>> {
     let mut mistakes = check(args);
     match app::collectors(PREFIX, collectors::COLLECTORS, args) {
-        Ok(made) if mistakes.is_empty() => Ok(made),
+        Ok(made) if mistakes.is_empty() => {
+            for warning in surroundings::warnings(args, std::path::Path::new("/proc")) {
+                tracing::warn!("{warning}");
+            }
+            Ok(made)
+        }
         Ok(_) => Err(mistakes),
         Err(more) => {
             mistakes.extend(more);

@@ -18,6 +18,8 @@ mod registry;
 pub use families::{Families, FamilyOut, push_label};
 pub use merge::{Format, Merge};
 pub use number::push_number;
-pub use page::{Desc, Kind, Page};
-pub use parse::{ParsedFamily, ParsedSample, ParsedText, TextError, is_metric_name, parse_text};
+pub use page::{Desc, Hides, Kind, Page};
+pub use parse::{
+    Flaws, ParsedFamily, ParsedSample, ParsedText, TextError, is_metric_name, parse_leniently, parse_text,
+};
 pub use registry::copy_registry;

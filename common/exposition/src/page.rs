@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering as Atomic};
 
 use super::labels;
@@ -107,6 +108,8 @@ pub(super) struct Family {
     keys: Option<(usize, usize)>,
     pub(super) last: Span,
     pub(super) unsorted: bool,
+    /// Nobody wants it: it is known by name only, so that the question is asked once.
+    hidden: bool,
     /// Series of several lines (summaries and histograms) note where each stands; plain samples are one line each.
     spans: Vec<Span>,
 }
@@ -132,8 +135,14 @@ impl Family {
             keys: None,
             last: Span::default(),
             unsorted: false,
+            hidden: false,
             spans: Vec::new(),
         }
+    }
+
+    fn hidden(desc: &Desc<'_>) -> Self {
+        let nothing = Desc { help: "", ..*desc };
+        Self { hidden: true, header: Vec::new(), ..Self::new(&nothing) }
     }
 
     fn clear(&mut self) {
@@ -243,6 +252,12 @@ fn push_help(out: &mut Vec<u8>, help: &str) {
     }
 }
 
+/// Tells by its name whether a family is to be left out.
+pub type Hides = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
+/// Families that are left out and remembered as such; only a text file that changes its names all the time has more.
+const MOST_HIDDEN: usize = 4096;
+
 /// Identifies pages across scrapes, so that a merge can keep its order.
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
@@ -262,6 +277,7 @@ pub struct Page {
     duplicates: Vec<String>,
     /// Families of one name in two pages with different help or type: the page with the higher rank yields.
     pub(super) rank: u8,
+    hides: Option<Hides>,
 }
 
 impl Default for Page {
@@ -275,6 +291,7 @@ impl Default for Page {
             samples: 0,
             duplicates: Vec::new(),
             rank: 0,
+            hides: None,
         }
     }
 }
@@ -285,11 +302,26 @@ impl Page {
         Self { rank: 1, ..Self::default() }
     }
 
+    /// The same page, without the families for which `hides` holds: what is written to them goes nowhere.
+    #[must_use]
+    pub fn hiding(mut self, hides: Option<Hides>) -> Self {
+        self.hides = hides;
+        self
+    }
+
+    /// An empty page that yields and hides as this one does.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self { rank: self.rank, ..Self::default() }.hiding(self.hides.clone())
+    }
+
     /// Starts a new scrape. Buffers are kept; families that nobody writes any more are forgotten in time.
     pub fn clear(&mut self) {
-        let unused = self.families.iter().filter(|family| family.text.is_empty()).count();
-        if unused > 64 && unused * 2 > self.families.len() {
-            self.families.retain(|family| !family.text.is_empty());
+        let hidden = self.families.iter().filter(|family| family.hidden).count();
+        let unused = self.families.iter().filter(|family| family.text.is_empty()).count() - hidden;
+        if (unused > 64 && unused * 2 > self.families.len() - hidden) || hidden > MOST_HIDDEN {
+            let keeps_hidden = hidden <= MOST_HIDDEN;
+            self.families.retain(|family| !family.text.is_empty() || (family.hidden && keeps_hidden));
             self.index = self.families.iter().enumerate().map(|(at, family)| (family.name.clone(), at)).collect();
             self.generation += 1;
         }
@@ -380,7 +412,7 @@ impl Page {
         &self.duplicates
     }
 
-    /// The family of `desc`, made on first sight; `None` if the name is taken by another type.
+    /// The family of `desc`, made on first sight; `None` if it is left out or its name is taken by another type.
     fn family(&mut self, desc: &Desc<'_>) -> Option<&mut Family> {
         let is = |at: usize| self.families.get(at).is_some_and(|family| family.name == desc.name);
         let at = if is(self.cursor) {
@@ -391,13 +423,14 @@ impl Page {
             at
         } else {
             let at = self.families.len();
-            self.families.push(Family::new(desc));
+            let hidden = self.hides.as_ref().is_some_and(|hides| hides(desc.name));
+            self.families.push(if hidden { Family::hidden(desc) } else { Family::new(desc) });
             self.index.insert(desc.name.to_owned(), at);
             self.generation += 1;
             at
         };
         self.cursor = at;
-        let family = self.families.get_mut(at)?;
+        let family = self.families.get_mut(at).filter(|family| !family.hidden)?;
         if family.kind != desc.kind || (family.text.is_empty() && family.help != desc.help) {
             if !family.text.is_empty() {
                 self.duplicates.push(format!("{}: {} and {}", desc.name, family.kind.as_str(), desc.kind.as_str()));

@@ -1,4 +1,5 @@
-//! Reads text format 0.0.4, as strictly as the Go parser does: one fault makes the whole text invalid.
+//! Reads text format 0.0.4, as strictly as the Go parser does: one fault makes the whole text invalid. On request a fault
+//! costs its line alone.
 //!
 //! * Source: <https://prometheus.io/docs/instrumenting/exposition_formats/#text-format-details>.
 //! * Names follow the classic rules; comments other than HELP and TYPE are skipped, `# EOF` and `# UNIT` among them.
@@ -87,8 +88,56 @@ pub fn parse_text(text: &[u8]) -> Result<ParsedText, TextError> {
     Ok(reader.parsed)
 }
 
+/// What [`parse_leniently`] could not take as it stands.
+#[derive(Debug, Default, PartialEq)]
+pub struct Flaws {
+    /// Lines that were left out.
+    pub dropped: usize,
+    /// The first thing that is not as the format wants it: a line that was left out, or a spelling that was let pass.
+    pub first: Option<TextError>,
+}
+
+impl Flaws {
+    fn note(&mut self, line: usize, reason: &str) {
+        self.first.get_or_insert_with(|| TextError { line, reason: reason.to_owned() });
+    }
+}
+
+/// Reads what can be read: a line that is not as the format wants it is left out, and so is one with a timestamp unless
+/// `timestamps` are let pass. A byte order mark, lines that end as on Windows and a last line without an end are let pass.
+pub fn parse_leniently(text: &[u8], timestamps: bool) -> (ParsedText, Flaws) {
+    let (mut reader, mut flaws) = (Reader { refuses_timestamps: !timestamps, ..Reader::default() }, Flaws::default());
+    let marked = text.strip_prefix(b"\xef\xbb\xbf");
+    if marked.is_some() {
+        flaws.note(1, "expected no byte order mark");
+    }
+    for (number, line) in marked.unwrap_or(text).split_inclusive(|&b| b == b'\n').enumerate() {
+        let number = number + 1;
+        let ended = line.strip_suffix(b"\n");
+        let line = ended.unwrap_or(line);
+        let unix = line.strip_suffix(b"\r");
+        let line = unix.unwrap_or(line);
+        let read = match std::str::from_utf8(line) {
+            Ok(line) => reader.line(line),
+            Err(_) => Err("expected UTF-8".to_owned()),
+        };
+        if let Err(reason) = read {
+            flaws.dropped += 1;
+            flaws.note(number, &reason);
+        } else if ended.is_none() {
+            flaws.note(number, "expected a newline after the last line");
+        } else if unix.is_some() {
+            flaws.note(number, "expected no carriage return before the end of the line");
+        }
+    }
+    reader.parsed.families.retain(|family| !family.samples.is_empty());
+    (reader.parsed, flaws)
+}
+
 #[derive(Default)]
 struct Reader {
+    /// A sample with a timestamp is a fault.
+    refuses_timestamps: bool,
     parsed: ParsedText,
     families: HashMap<String, usize>,
     /// Families that a TYPE line named already.
@@ -209,6 +258,9 @@ impl Reader {
             timestamp
                 .parse::<i64>()
                 .map_err(|_| format!("expected a timestamp in milliseconds, found {timestamp:?}"))?;
+            if self.refuses_timestamps {
+                return Err("expected no timestamp".to_owned());
+            }
             self.parsed.has_timestamps = true;
         }
         if !rest.is_empty() {
@@ -382,6 +434,27 @@ mod tests {
         assert!(refused("# HELP x a\n# HELP x a\n").contains("second HELP"));
         assert_eq!(parse_text(b"x{a=\"\xff\"} 1\n").unwrap_err().reason, "expected UTF-8");
         assert_eq!(parse_text(b"\x00\x01\n").unwrap_err().line, 1);
+    }
+
+    #[test]
+    fn a_fault_costs_its_line() {
+        let text = b"\xef\xbb\xbf# HELP x A.\r\nx 1\r\nx{a=\"1\"} one\nx{a=\"\xff\"} 1\n# TYPE x gauge\ny 1 99\n\nx{a=\"2\"} 2";
+        let (parsed, flaws) = parse_leniently(text, false);
+        assert_eq!((parsed.families.len(), parsed.families[0].help.as_deref()), (1, Some("A.")));
+        assert_eq!(parsed.families[0].samples.iter().map(|sample| sample.value).collect::<Vec<_>>(), [1.0, 2.0]);
+        assert_eq!((flaws.dropped, flaws.first.unwrap().reason.as_str()), (4, "expected no byte order mark"));
+        let (parsed, flaws) = parse_leniently(b"y 1 99\nx", true);
+        assert_eq!((parsed.families.len(), parsed.families[0].samples[0].value), (1, 1.0));
+        assert_eq!(flaws.first.unwrap().to_string(), "line 2: expected a number for x, found \"\"");
+        for (text, want) in [
+            (&b"x 1"[..], Some("line 1: expected a newline after the last line")),
+            (b"x 1\r\n", Some("line 1: expected no carriage return before the end of the line")),
+            (b"x 1\n", None),
+            (b"", None),
+        ] {
+            let (_, flaws) = parse_leniently(text, false);
+            assert_eq!((flaws.dropped, flaws.first.map(|first| first.to_string()).as_deref()), (0, want));
+        }
     }
 
     #[test]

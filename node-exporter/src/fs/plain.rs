@@ -11,6 +11,9 @@ use rustix::fs::{FileType, OFlags, Stat};
 
 use super::{open, pread_whole};
 
+/// How often a file is read that is being written at the same time.
+const MOST_TRIES: usize = 3;
+
 /// What tells one state of a file from another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp {
@@ -72,10 +75,18 @@ impl<T> Watched<T> {
         if !known {
             self.made = None;
             let fd = open(&self.path, OFlags::empty())?;
-            let stamp = checked(&rustix::fs::fstat(&fd)?, self.most_bytes)?;
-            self.settled = stamp.is_settled();
+            let mut stamp = checked(&rustix::fs::fstat(&fd)?, self.most_bytes)?;
             let mut text = Vec::with_capacity(usize::try_from(stamp.bytes).unwrap_or(0) + 1024);
-            pread_whole(&fd, &mut text)?;
+            for _ in 0..MOST_TRIES {
+                pread_whole(&fd, &mut text)?;
+                let after = checked(&rustix::fs::fstat(&fd)?, self.most_bytes)?;
+                if after == stamp {
+                    break;
+                }
+                // Written while it was read: half of what was read may be old.
+                stamp = after;
+            }
+            self.settled = stamp.is_settled();
             self.made = Some((stamp, make(&text)));
         }
         match &self.made {
@@ -105,6 +116,31 @@ mod tests {
     use super::*;
     use std::fs::{self, File, FileTimes};
     use std::time::Duration;
+
+    #[test]
+    fn a_file_that_is_being_written_holds_up_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        fs::write(&path, "").unwrap();
+        let mut file = Watched::new(path.clone(), 1 << 20);
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for n in 0_u32.. {
+                    fs::write(&path, n.to_string().repeat(5000)).unwrap();
+                    if stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        break;
+                    }
+                }
+            });
+            for _ in 0..200 {
+                file.refresh(|text| !text.is_empty()).unwrap();
+            }
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        let last = fs::read(&path).unwrap();
+        assert!(file.refresh(|text| *text == last[..]).unwrap().1);
+    }
 
     #[test]
     fn a_file_is_read_again_when_it_changed() {

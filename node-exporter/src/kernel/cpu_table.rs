@@ -105,6 +105,15 @@ impl<T: Ord> CpuTable<T> {
             })
         })
     }
+
+    /// What each row is about and the sum of its counts, in the order of what the rows are about.
+    pub(crate) fn sums(&self) -> impl Iterator<Item = (&T, f64)> {
+        self.order.iter().filter_map(|&place| {
+            let about = self.rows.get(place)?.about.as_ref()?;
+            let counts = self.counts.get(place * self.n_cpus..(place + 1) * self.n_cpus)?;
+            Some((about, counts.iter().map(|&count| count as f64).sum()))
+        })
+    }
 }
 
 /// The numbers of the CPUs in the first line. A column without one is called by its place.

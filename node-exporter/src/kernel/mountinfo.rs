@@ -3,6 +3,7 @@
 //! Format: kernel Documentation/filesystems/proc.rst, `/proc/<pid>/mountinfo`.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use common::error::BadField;
 use common::fields::{lines, parse_u64};
@@ -72,6 +73,33 @@ fn parse_line(number: u32, line: &[u8]) -> Result<Mount<'_>, BadField> {
     })
 }
 
+/// Which device a path leads to, going by a table of mounts. The table is asked and not stat(2), because the numbers of
+/// both differ for btrfs and overlays, and because a mount that hangs has to be left alone.
+pub(crate) struct Tree<'t>(HashMap<Vec<u8>, Device<'t>>);
+
+/// Major and minor number.
+pub(crate) type Device<'t> = (&'t [u8], &'t [u8]);
+
+impl<'t> Tree<'t> {
+    /// The mounts of a table; of several at one place the last one is on top.
+    pub(crate) fn new(table: &'t [u8]) -> Self {
+        let place = |mount: Mount<'t>| (unescape(mount.point, |_| true).into_owned(), (mount.major, mount.minor));
+        Self(parse(table).flatten().map(place).collect())
+    }
+
+    /// The device of what is mounted at an absolute path or closest above it.
+    pub(crate) fn device_of(&self, path: &[u8]) -> Option<Device<'t>> {
+        let mut path = path;
+        while let Some(slash) = path.iter().rposition(|&b| b == b'/') {
+            if let Some(device) = self.0.get(path) {
+                return Some(*device);
+            }
+            path = path.get(..slash).unwrap_or_default();
+        }
+        self.0.get(&b"/"[..]).copied()
+    }
+}
+
 /// Cuts the root of the host from the start of a path, where a name ends: `/host` cuts `/host/a` but not `/hostile`.
 pub(crate) fn strip<'p>(path: &'p [u8], rootfs: &[u8]) -> &'p [u8] {
     match path.strip_prefix(rootfs) {
@@ -110,7 +138,10 @@ pub(crate) fn unescape(text: &[u8], wanted: impl Fn(u8) -> bool) -> Cow<'_, [u8]
 
 /// For the fuzzer.
 pub(crate) const PARSER: Parser =
-    Parser::new("mountinfo", |bytes| parse(bytes).for_each(eat), b"26 1 8:1 / /mnt/a\\040b rw,relatime shared:1 master:2 - ext4 /dev/sda1 rw,errors=remount-ro\n27 26 0:25 /x / ro - tmpfs none rw\n");
+    Parser::new("mountinfo", |bytes| {
+    parse(bytes).for_each(eat);
+    eat(Tree::new(bytes).device_of(bytes));
+}, b"26 1 8:1 / /mnt/a\\040b rw,relatime shared:1 master:2 - ext4 /dev/sda1 rw,errors=remount-ro\n27 26 0:25 /x / ro - tmpfs none rw\n");
 
 #[cfg(test)]
 mod tests {
@@ -162,6 +193,27 @@ mod tests {
     fn a_line_may_be_long() {
         let lower = "l".repeat(100_000);
         check(&format!("1 2 0:3 / /m rw - overlay overlay rw,lowerdir={lower}\n"), "0:3 overlay at /m overlay");
+    }
+
+    #[test]
+    fn paths_lead_to_devices() {
+        let tree = Tree::new(
+            b"1 0 8:1 / / rw - ext4 a rw\n2 1 8:2 / /srv/a\\040b rw - xfs b rw\n3 1 0:9 / /n rw - autofs x rw\n\
+              bad\n4 1 0:10 / /n rw - nfs x rw\n",
+        );
+        for (path, want) in [
+            ("/", "8:1"),
+            ("/srv", "8:1"),
+            ("/srv/a b", "8:2"),
+            ("/srv/a b/c/d", "8:2"),
+            ("/srv/a bc", "8:1"),
+            ("/n/x", "0:10"),
+            ("", "8:1"),
+        ] {
+            let (major, minor) = tree.device_of(path.as_bytes()).unwrap();
+            assert_eq!([major, minor].join(&b':'), want.as_bytes(), "{path}");
+        }
+        assert!(Tree::new(b"").device_of(b"/").is_none());
     }
 
     #[test]

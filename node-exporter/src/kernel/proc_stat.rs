@@ -40,6 +40,16 @@ pub(crate) fn cpu_lines(text: &[u8]) -> impl Iterator<Item = Result<CpuLine, Bad
         .take(MOST_CPUS)
 }
 
+/// The line that sums up all CPUs, those that are off included; `None` if there is none.
+pub(crate) fn total_line(text: &[u8]) -> Option<Result<CpuTimes, BadField>> {
+    let (number, line) = lines(text).find(|(_, line)| line.starts_with(b"cpu"))?;
+    let mut words = Words::new(number, line).peekable();
+    if words.next() != Some(b"cpu") || words.peek().is_none() {
+        return None;
+    }
+    Some(parse_times(number, words))
+}
+
 fn parse_cpu(line_number: u32, line: &[u8]) -> Result<Option<CpuLine>, BadField> {
     let mut words = Words::new(line_number, line).peekable();
     let digits = words.next().and_then(|word| word.strip_prefix(b"cpu")).unwrap_or_default();
@@ -48,12 +58,16 @@ fn parse_cpu(line_number: u32, line: &[u8]) -> Result<Option<CpuLine>, BadField>
     }
     let number = parse_u64(digits).and_then(|number| u32::try_from(number).ok());
     let number = number.ok_or_else(|| BadField::new(line_number, "number of the CPU", "a whole number", digits))?;
+    Ok(Some(CpuLine { number, times: parse_times(line_number, words)? }))
+}
+
+fn parse_times<'t>(line_number: u32, words: impl Iterator<Item = &'t [u8]>) -> Result<CpuTimes, BadField> {
     let mut times = CpuTimes::default();
     for ((time, word), column) in times.iter_mut().zip(words).zip(COLUMNS) {
         let ticks = parse_f64(word).ok_or_else(|| BadField::new(line_number, column, "a number", word))?;
         *time = ticks / USER_HZ;
     }
-    Ok(Some(CpuLine { number, times }))
+    Ok(times)
 }
 
 /// A figure that may be missing or malformed.
@@ -117,7 +131,10 @@ fn softirqs(mut words: Words<'_>) -> Result<[f64; VECTORS.len()], BadField> {
 /// For the fuzzer.
 pub(crate) const CPU_LINES_PARSER: Parser = Parser::new(
     "CPU lines of stat",
-    |bytes| cpu_lines(bytes).for_each(eat),
+    |bytes| {
+        eat(total_line(bytes));
+        cpu_lines(bytes).for_each(eat);
+    },
     b"cpu  10 2 3 4 5 6 7 8 9 10\ncpu0 10 2 3 4 5 6 7 8 9 10\ncpu17 1 2 3 4\nintr 7 0\n",
 );
 
@@ -147,6 +164,17 @@ mod tests {
                 "12 [0.01, 0.02, 0.03, 0.04, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]",
             ],
         );
+    }
+
+    #[test]
+    fn all_cpus() {
+        assert_eq!(
+            total_line(b"x 1\ncpu  100 2\ncpu0 1\n"),
+            Some(Ok([1.0, 0.02, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]))
+        );
+        let bad = total_line(b"cpu x").map(|bad| bad.unwrap_err().to_string());
+        assert_eq!(bad.as_deref(), Some("1: user: expected a number, found \"x\""));
+        assert!([&b""[..], b"cpu", b"cpu0 1 2\n"].iter().all(|text| total_line(text).is_none()));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! * Units: files have milli- or micro-units, we export °C, volts, amperes, watts, joules; fans are in turns per minute.
 //! * Absent when: there is no `/sys/class/hwmon`: no data. A sensor that cannot be read now has no sample.
 //! * Differs from the Go exporter: a chip that does not answer in time costs itself alone, the others do not wait for
-//!   it; what a filter leaves out is not read; `beep_enable` without a value has no sample, where Go shows 0.
+//!   it; what a filter leaves out is not even opened; on request a chip is not read at each scrape; `beep_enable` without a value has no sample, where Go shows 0.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -38,6 +38,7 @@ pub(in crate::collectors) const ROW: Row = Row::on("hwmon", "sensor chips, /sys/
         order: Vec::new(),
         chips: Filter::from_args(args, CHIP_INCLUDE, CHIP_EXCLUDE)?,
         sensors: Arc::new(Mutex::new(sensors)),
+        min_interval: args.duration(MIN_INTERVAL),
         crew: Crew::new("hwmon", PATIENCE, MOST_THREADS),
         next_id: 0,
     }))
@@ -48,11 +49,14 @@ const CHIP_EXCLUDE: &str = "collector.hwmon.chip-exclude";
 const SENSOR_INCLUDE: &str = "collector.hwmon.sensor-include";
 const SENSOR_EXCLUDE: &str = "collector.hwmon.sensor-exclude";
 
+const MIN_INTERVAL: &str = "collector.hwmon.min-interval";
+
 const FLAGS: &[Flag] = &[
     Flag::text(CHIP_INCLUDE, "", "Pattern of the chips to keep, as in the label chip."),
     Flag::text(CHIP_EXCLUDE, "", "Pattern of the chips to leave out; both patterns apply when both are given."),
     Flag::text(SENSOR_INCLUDE, "", "Pattern of the sensors to keep, as chip;sensor."),
     Flag::text(SENSOR_EXCLUDE, "", "Pattern of the sensors to leave out, as chip;sensor; both patterns apply."),
+    Flag::duration(MIN_INTERVAL, "0s", "A chip is read again after this time; until then its last values are shown."),
 ];
 
 /// How long the other chips wait behind a slow one. A healthy chip answers within a few milliseconds, a thermometer on
@@ -80,6 +84,7 @@ struct Hwmon {
     order: Vec<usize>,
     chips: Filter,
     sensors: Arc<Mutex<Filter>>,
+    min_interval: Duration,
     crew: Crew<Chip>,
     next_id: u64,
 }
@@ -98,6 +103,8 @@ struct Entry {
     id: u64,
     chip: Option<Chip>,
     was_late: bool,
+    /// When the chip last began to be read in time.
+    read_at: Option<Instant>,
 }
 
 /// What makes `hwmonN` another chip when it changes.
@@ -110,10 +117,15 @@ struct Identity {
 impl Collector for Hwmon {
     fn update(&mut self, cx: &mut Scrape, page: &mut Page) -> Result<(), CollectError> {
         self.look_around()?;
+        let now = Instant::now();
         let (mut prompt, mut dawdling) = (Vec::new(), Vec::new());
         let (mut n_wanted, mut n_out) = (0_usize, 0_usize);
         for (_, entry) in self.entries.known_mut().iter_mut().filter(|(_, entry)| !entry.label.is_empty()) {
             n_wanted += 1;
+            if entry.rests(now, self.min_interval) {
+                n_out += 1;
+                continue;
+            }
             match entry.chip.take() {
                 Some(chip) if entry.was_late => dawdling.push(chip),
                 Some(chip) => prompt.push(chip),
@@ -124,7 +136,6 @@ impl Collector for Hwmon {
             return Ok(());
         }
         // What is late has to be left behind early enough for the rest to be written.
-        let now = Instant::now();
         let deadline = cx.deadline - cx.deadline.saturating_duration_since(now) / 10;
         let mut fresh = Vec::with_capacity(n_wanted - n_out);
         self.read(prompt, deadline, &mut fresh);
@@ -136,8 +147,12 @@ impl Collector for Hwmon {
         }
         for &at in &self.order {
             let Some((_, entry)) = self.entries.known_mut().get_mut(at) else { continue };
+            let rests = entry.rests(now, self.min_interval);
             match &mut entry.chip {
-                Some(chip) if chip.fresh => {
+                Some(chip) if chip.fresh || rests => {
+                    if chip.fresh {
+                        entry.read_at = Some(now);
+                    }
                     chip.fresh = false;
                     entry.was_late = false;
                     encode(&entry.label, &entry.chip_name, chip, page);
@@ -186,6 +201,7 @@ impl Hwmon {
             if entry.label != label {
                 // The sensor filter looks at the label too, so everything is matched anew.
                 entry.chip = (!label.is_empty()).then(|| Chip::new(&self.sensors, entry, &label));
+                entry.read_at = None;
                 entry.label = label;
             }
         }
@@ -230,6 +246,7 @@ impl Entry {
             id: 0,
             chip: None,
             was_late: false,
+            read_at: None,
         }
     }
 
@@ -245,6 +262,7 @@ impl Entry {
         self.chip = None;
         self.label.clear();
         self.was_late = false;
+        self.read_at = None;
         self.chip_name = clean(&now.driver_name);
         self.base = if std::fs::metadata(&self.dir).is_ok_and(|meta| meta.is_dir()) {
             base_name(std::fs::canonicalize(self.dir.join("device")).ok().as_deref(), &now.driver_name, || {
@@ -256,6 +274,11 @@ impl Entry {
         // A broken link may be mended without its text changing.
         self.seen = (!self.base.is_empty()).then_some(now);
         true
+    }
+
+    /// Whether the chip is not to be read yet.
+    fn rests(&self, now: Instant, min_interval: Duration) -> bool {
+        self.chip.is_some() && self.read_at.is_some_and(|at| now.saturating_duration_since(at) < min_interval)
     }
 
     fn driver_name(&self) -> &[u8] {

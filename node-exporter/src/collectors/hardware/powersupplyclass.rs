@@ -135,11 +135,12 @@ impl Supply {
     }
 }
 
-/// What becomes of an attribute: its text, nothing because the firmware does not have it (any more), or a fault.
+/// What becomes of an attribute: its text, nothing because the firmware does not have it (any more, or at this moment),
+/// or a fault. The kernel's own power_supply_show_property takes the same words for no error.
 fn decide(read: io::Result<Attr>) -> io::Result<Option<Attr>> {
     match read {
         Ok(attr) => Ok(Some(attr)),
-        Err(e) if is_absent(&e) => Ok(None),
+        Err(e) if is_absent(&e) || matches!(e.raw_os_error(), Some(libc::ENODATA | libc::EAGAIN)) => Ok(None),
         Err(e) => Err(e),
     }
 }
@@ -386,10 +387,10 @@ mod tests {
     #[test]
     fn what_firmware_lacks_is_absent_and_what_it_fails_at_is_a_fault() {
         let outcome = |errno| decide(Err(io::Error::from_raw_os_error(errno))).map(|attr| attr.is_some());
-        for errno in [libc::ENOENT, libc::ENODEV, libc::EOPNOTSUPP] {
+        for errno in [libc::ENOENT, libc::ENODEV, libc::EOPNOTSUPP, libc::ENODATA, libc::EAGAIN] {
             assert!(!outcome(errno).unwrap(), "{errno}");
         }
-        for errno in [libc::ENODATA, libc::EINVAL, libc::EIO, libc::ETIMEDOUT, libc::EAGAIN, libc::EPERM] {
+        for errno in [libc::EINVAL, libc::EIO, libc::ETIMEDOUT, libc::EPERM] {
             assert!(outcome(errno).is_err(), "{errno}");
         }
     }

@@ -4,11 +4,14 @@
 //! * Units: file has millidegrees Celsius, we export degrees; states are steps of the device's own scale.
 //! * Absent when: the machine has no thermal zones (most virtual machines): no samples, no error.
 //! * Differs from the Go exporter: a zone that cannot be read has no sample, where 1.12 shows 0 °C; a cooling device
-//!   that cannot be read costs itself alone.
+//!   that cannot be read costs itself alone; one that does not answer within a second is left behind until it has.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use common::collector::{Collector, Row, Scrape};
+use common::crew::{Crew, Job};
 use common::error::CollectError;
 use common::exposition::{Desc, Page};
 use common::fields::parse_i64;
@@ -19,10 +22,20 @@ use crate::fs::{Attr, Devices, KeptAttr, is_silence, sys_path};
 pub(in crate::collectors) const ROW: Row =
     Row::on("thermal_zone", "temperatures and cooling, /sys/class/thermal", &[], |args| {
         Ok(Box::new(ThermalZone {
-            zones: Devices::new(sys_path(args, "class/thermal")),
-            cooling: Devices::new(sys_path(args, "class/thermal")),
+            devices: Devices::new(sys_path(args, "class/thermal")),
+            crew: Crew::new("thermal", PATIENCE, MOST_THREADS),
+            next_id: 0,
         }))
     });
+
+/// How long the other devices wait behind a slow one; most answer within microseconds.
+const PATIENCE: Duration = Duration::from_millis(20);
+/// Devices that may be stuck at the same time.
+const MOST_THREADS: usize = 8;
+/// The longest that one scrape waits for devices that do not answer.
+const MOST_WAIT: Duration = Duration::from_secs(1);
+/// What a device gets that was too late the last time.
+const SECOND_CHANCE: Duration = Duration::from_millis(50);
 
 const TEMP: Desc =
     Desc::gauge("node_thermal_zone_temp", "Temperature of the zone in degrees Celsius.", &["type", "zone"]);
@@ -32,45 +45,118 @@ const MAX_STATE: Desc =
     Desc::gauge("node_cooling_device_max_state", "Highest step the device knows.", &["name", "type"]);
 
 struct ThermalZone {
-    zones: Devices<Zone>,
-    cooling: Devices<Cooling>,
+    devices: Devices<Slot>,
+    crew: Crew<Box<Device>>,
+    next_id: u64,
 }
 
-struct Zone {
-    number: Vec<u8>,
-    kind: KeptAttr,
-    temp: KeptAttr,
+/// A device and where its files are read: here, or on a thread that it holds up.
+struct Slot {
+    id: u64,
+    path: PathBuf,
+    device: Option<Box<Device>>,
+    was_late: bool,
 }
 
-struct Cooling {
+/// The files of a device: the job that a slow bus or firmware may hold up.
+struct Device {
+    id: u64,
+    fresh: bool,
+    panic: Option<String>,
     number: Vec<u8>,
     kind: KeptAttr,
-    cur_state: KeptAttr,
-    max_state: KeptAttr,
+    files: Files,
+}
+
+enum Files {
+    Zone { temp: KeptAttr, told: Option<(Attr, Result<f64, CollectError>)> },
+    Cooling { cur: KeptAttr, max: KeptAttr, told: Result<Option<(Attr, f64, f64)>, CollectError> },
+}
+
+impl Job for Box<Device> {
+    fn run(&mut self) {
+        self.fresh = true;
+        let Device { kind, files, .. } = self.as_mut();
+        match files {
+            // Sensors may be switched off with the part they sit in; that is no fault of anyone.
+            Files::Zone { temp, told } => {
+                *told = read_zone(kind, temp).ok();
+            }
+            Files::Cooling { cur, max, told } => *told = read_cooling(kind, cur, max),
+        }
+    }
+
+    fn panicked(&mut self, message: String) {
+        self.panic = Some(message);
+    }
 }
 
 impl Collector for ThermalZone {
     fn update(&mut self, cx: &mut Scrape, page: &mut Page) -> Result<(), CollectError> {
-        let zones = self.zones.refresh(|name, _| is_numbered(name, ZONE), Zone::new);
-        for (_, zone) in zones.unwrap_or_default() {
-            // Sensors may be switched off with the part they sit in; that is no fault of anyone.
-            let (Ok(kind), Ok(temp)) = (zone.kind.read(), zone.temp.read()) else { continue };
-            if let Some(millidegrees) = cx.ok(temp.number(zone.temp.path(), "temp", parse_i64)) {
-                page.sample(&TEMP, &[kind.text(), &zone.number], millidegrees as f64 / 1000.0);
-            }
-        }
-        let cooling = self.cooling.refresh(|name, _| is_numbered(name, COOLING), Cooling::new);
-        for (_, device) in cooling.unwrap_or_default() {
-            match device.read() {
-                Ok(Some((kind, cur_state, max_state))) => {
-                    page.sample(&CUR_STATE, &[&device.number, kind.text()], cur_state);
-                    page.sample(&MAX_STATE, &[&device.number, kind.text()], max_state);
+        let Self { devices, next_id, .. } = self;
+        let listed = devices.refresh(
+            |name, _| is_numbered(name, ZONE) || is_numbered(name, COOLING),
+            |path, name| {
+                *next_id += 1;
+                Slot {
+                    id: *next_id,
+                    path: path.to_owned(),
+                    device: Some(Box::new(Device::new(*next_id, path, name))),
+                    was_late: false,
                 }
-                Ok(None) => {}
-                Err(e) => cx.fault(e),
-            }
+            },
+        );
+        if listed.is_err() {
+            return Ok(());
+        }
+        self.read(cx.deadline);
+        for (_, slot) in self.devices.known_mut() {
+            slot.was_late = true;
+            let Some(device) = slot.device.as_mut().filter(|device| device.fresh) else {
+                cx.fault(CollectError::failed(format!("{}: no answer in time", slot.path.display())));
+                continue;
+            };
+            slot.was_late = false;
+            device.fresh = false;
+            device.tell(cx, page);
         }
         Ok(())
+    }
+}
+
+impl ThermalZone {
+    /// Reads all devices but those that are still out; those that were late the last time come last.
+    fn read(&mut self, deadline: Instant) {
+        if self.devices.known_mut().is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        let until = now + MOST_WAIT.min(deadline.saturating_duration_since(now).mul_f64(0.75));
+        for late in [false, true] {
+            let until = if late { until.min(Instant::now() + SECOND_CHANCE) } else { until };
+            let slots = self.devices.known_mut().iter_mut().filter(|(_, slot)| slot.was_late == late);
+            let jobs: Vec<Box<Device>> = slots.filter_map(|(_, slot)| slot.device.take()).collect();
+            // Without a job this brings home what was out.
+            if late && jobs.is_empty() {
+                break;
+            }
+            let round = self.crew.run(jobs, until);
+            for mut device in round.returned {
+                // What it told is old; it is asked anew.
+                device.fresh = false;
+                self.put_back(device);
+            }
+            for device in round.done.into_iter().chain(round.skipped) {
+                self.put_back(device);
+            }
+        }
+    }
+
+    fn put_back(&mut self, device: Box<Device>) {
+        // A device that was late may be gone meanwhile; then nobody wants it.
+        if let Some((_, slot)) = self.devices.known_mut().iter_mut().find(|(_, slot)| slot.id == device.id) {
+            slot.device = Some(device);
+        }
     }
 }
 
@@ -81,43 +167,66 @@ fn is_numbered(name: &[u8], prefix: &[u8]) -> bool {
     name.strip_prefix(prefix).and_then(|rest| rest.first()).is_some_and(u8::is_ascii_digit)
 }
 
-impl Zone {
-    fn new(path: &Path, name: &[u8]) -> Self {
-        let number = name.strip_prefix(ZONE).unwrap_or(name).to_vec();
-        Self { number, kind: attr(path, "type"), temp: attr(path, "temp") }
+impl Device {
+    fn new(id: u64, path: &Path, name: &[u8]) -> Self {
+        let (number, files) = match name.strip_prefix(ZONE) {
+            Some(number) => (number, Files::Zone { temp: attr(path, "temp"), told: None }),
+            None => {
+                let (cur, max) = (attr(path, "cur_state"), attr(path, "max_state"));
+                (name.strip_prefix(COOLING).unwrap_or(name), Files::Cooling { cur, max, told: Ok(None) })
+            }
+        };
+        Self { id, fresh: false, panic: None, number: number.to_vec(), kind: attr(path, "type"), files }
+    }
+
+    /// Writes what was read.
+    fn tell(&mut self, cx: &mut Scrape, page: &mut Page) {
+        if let Some(message) = self.panic.take() {
+            return cx.fault(CollectError::failed(format!("{}: panicked: {message}", self.kind.path().display())));
+        }
+        match &mut self.files {
+            Files::Zone { told, .. } => match told.take() {
+                Some((kind, Ok(degrees))) => page.sample(&TEMP, &[kind.text(), &self.number], degrees),
+                Some((_, Err(e))) => cx.fault(e),
+                None => {}
+            },
+            Files::Cooling { told, .. } => match std::mem::replace(told, Ok(None)) {
+                Ok(Some((kind, cur, max))) => {
+                    page.sample(&CUR_STATE, &[&self.number, kind.text()], cur);
+                    page.sample(&MAX_STATE, &[&self.number, kind.text()], max);
+                }
+                Ok(None) => {}
+                Err(e) => cx.fault(e),
+            },
+        }
     }
 }
 
 fn attr(path: &Path, name: &str) -> KeptAttr {
-    KeptAttr::new(PathBuf::from(path).join(name))
+    KeptAttr::new(path.join(name))
 }
 
-impl Cooling {
-    fn new(path: &Path, name: &[u8]) -> Self {
-        let number = name.strip_prefix(COOLING).unwrap_or(name).to_vec();
-        Self {
-            number,
-            kind: attr(path, "type"),
-            cur_state: attr(path, "cur_state"),
-            max_state: attr(path, "max_state"),
-        }
-    }
+fn read_zone(kind: &mut KeptAttr, temp: &mut KeptAttr) -> io::Result<(Attr, Result<f64, CollectError>)> {
+    let (kind, text) = (kind.read()?, temp.read()?);
+    Ok((kind, text.number(temp.path(), "temp", parse_i64).map(|millidegrees| millidegrees as f64 / 1000.0)))
+}
 
-    /// Type, current and highest step; `None` when the device is gone or keeps them to itself.
-    fn read(&mut self) -> Result<Option<(Attr, f64, f64)>, CollectError> {
-        let read = |attr: &mut KeptAttr| match attr.read() {
-            Ok(text) => Ok(Some(text)),
-            Err(e) if is_silence(&e) => Ok(None),
-            Err(e) => Err(CollectError::io(attr.path(), e)),
-        };
-        let (Some(kind), Some(max), Some(cur)) =
-            (read(&mut self.kind)?, read(&mut self.max_state)?, read(&mut self.cur_state)?)
-        else {
-            return Ok(None);
-        };
-        let number = |attr: &KeptAttr, field, text: &Attr| text.number(attr.path(), field, parse_i64).map(|n| n as f64);
-        Ok(Some((kind, number(&self.cur_state, "cur_state", &cur)?, number(&self.max_state, "max_state", &max)?)))
-    }
+/// Type, current and highest step; `None` when the device is gone or keeps them to itself.
+fn read_cooling(
+    kind: &mut KeptAttr,
+    cur: &mut KeptAttr,
+    max: &mut KeptAttr,
+) -> Result<Option<(Attr, f64, f64)>, CollectError> {
+    let read = |attr: &mut KeptAttr| match attr.read() {
+        Ok(text) => Ok(Some(text)),
+        Err(e) if is_silence(&e) => Ok(None),
+        Err(e) => Err(CollectError::io(attr.path(), e)),
+    };
+    let (Some(kind), Some(max_state), Some(cur_state)) = (read(kind)?, read(max)?, read(cur)?) else {
+        return Ok(None);
+    };
+    let number = |attr: &KeptAttr, field, text: &Attr| text.number(attr.path(), field, parse_i64).map(|n| n as f64);
+    Ok(Some((kind, number(cur, "cur_state", &cur_state)?, number(max, "max_state", &max_state)?)))
 }
 
 #[cfg(test)]
@@ -148,6 +257,33 @@ mod tests {
         assert_eq!(rig.samples(), want);
         rig.remove("sys/class/thermal");
         assert_eq!(rig.samples(), "");
+    }
+
+    #[test]
+    fn a_device_that_was_late_comes_back() {
+        let tree = [
+            ("sys/class/thermal/thermal_zone0/type", "acpitz\n"),
+            ("sys/class/thermal/thermal_zone0/temp", "1000\n"),
+            ("sys/class/thermal/thermal_zone1/type", "acpitz\n"),
+            ("sys/class/thermal/thermal_zone1/temp", "2000\n"),
+        ];
+        let rig = Rig::new(&ROW, &tree, &[]);
+        let dir = rig.root().join("sys/class/thermal");
+        let mut collector =
+            ThermalZone { devices: Devices::new(dir), crew: Crew::new("thermal", PATIENCE, 1), next_id: 0 };
+        let mut page = Page::default();
+        let mut scrape = |time| {
+            page.clear();
+            let mut cx = Scrape::new(Instant::now() + time);
+            collector.update(&mut cx, &mut page).unwrap();
+            (cx.faults().len(), page.samples())
+        };
+        // With no time at all a zone may or may not make it; each is told of once.
+        for _ in 0..20 {
+            let (faults, samples) = scrape(Duration::ZERO);
+            assert_eq!(faults as u64 + samples, 2);
+        }
+        assert!((0..1000).any(|_| scrape(Duration::from_secs(5)) == (0, 2)));
     }
 
     #[test]

@@ -4,20 +4,32 @@
 //! * Units: the file has KiB with the unit `kB`, we export bytes; huge pages are counted in pages.
 //! * Absent when: a field is not in the file, which depends on version and configuration of the kernel.
 //! * Differs from the Go exporter: a malformed line costs its own sample, and nothing where the field is not
-//!   exported.
+//!   exported. On request fields that it does not know are shown by the same rule.
+
+use std::collections::HashMap;
 
 use common::collector::{Collector, Row, Scrape};
 use common::error::{BadField, CollectError};
 use common::exposition::{Desc, Page};
 use common::fields::{Words, lines};
+use common::flags::Flag;
 use common::fuzzing::{Parser, eat};
 
 use crate::fs::KeptFile;
 
 /// The row in the table.
-pub(in crate::collectors) const ROW: Row = Row::on("meminfo", "use of memory, /proc/meminfo", &[], |args| {
-    Ok(Box::new(Meminfo { file: KeptFile::of_proc(args, "meminfo") }))
+pub(in crate::collectors) const ROW: Row = Row::on("meminfo", "use of memory, /proc/meminfo", FLAGS, |args| {
+    let others = args.on(ALL_FIELDS).then(HashMap::new);
+    Ok(Box::new(Meminfo { file: KeptFile::of_proc(args, "meminfo"), others }))
 });
+
+const ALL_FIELDS: &str = "collector.meminfo.all-fields";
+
+const FLAGS: &[Flag] = &[Flag::switch(
+    ALL_FIELDS,
+    false,
+    "Fields that the Go exporter does not know, too, such as those of newer kernels.",
+)];
 
 /// A field in the kernel's words and its family.
 struct Field {
@@ -87,8 +99,13 @@ static FIELDS: &[Field] = &[
     field("Zswapped", "node_memory_Zswapped_bytes", "Memory that was compressed into zswap."),
 ];
 
+/// Other fields than these are not remembered, should the file be none of the kernel's.
+const MOST_OTHERS: usize = 256;
+
 struct Meminfo {
     file: KeptFile,
+    /// Names of families by the field, for fields that are not in the table; `None` if those are not wanted.
+    others: Option<HashMap<Vec<u8>, String>>,
 }
 
 impl Collector for Meminfo {
@@ -104,8 +121,40 @@ impl Collector for Meminfo {
         for bad in bad_lines {
             cx.fault(bad.in_file(self.file.path()));
         }
+        if let Some(names) = &mut self.others {
+            for (key, is_bytes, value) in other_readings(self.file.text()) {
+                if !names.contains_key(key) && names.len() < MOST_OTHERS {
+                    names.insert(key.to_vec(), family_name(key, is_bytes));
+                }
+                let Some(name) = names.get(key) else { continue };
+                page.sample::<&str>(
+                    &Desc::gauge(name, "A field of meminfo that has no help text here.", &[]),
+                    &[],
+                    value,
+                );
+            }
+        }
         Ok(())
     }
+}
+
+/// The fields that are not in the table and have a number: name, whether it is in bytes, value.
+fn other_readings(text: &[u8]) -> impl Iterator<Item = (&[u8], bool, f64)> {
+    lines(text).filter_map(|(number, line)| {
+        let colon = line.iter().position(|&b| b == b':')?;
+        let (key, rest) = (line.get(..colon)?, line.get(colon + 1..)?);
+        let is_name = key.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'(' | b')'));
+        if key.is_empty() || !is_name || FIELDS.binary_search_by(|field| field.key.as_bytes().cmp(key)).is_ok() {
+            return None;
+        }
+        Some((key, rest.trim_ascii_end().ends_with(b"kB"), value(number, "value", rest).ok()?))
+    })
+}
+
+/// As in the table.
+fn family_name(key: &[u8], is_bytes: bool) -> String {
+    let key = String::from_utf8_lossy(key).replace('(', "_").replace(')', "");
+    format!("node_memory_{key}{}", if is_bytes { "_bytes" } else { "" })
 }
 
 const BYTES_PER_KB: f64 = 1024.0;
@@ -133,7 +182,10 @@ fn value(number: u32, key: &'static str, rest: &[u8]) -> Result<f64, BadField> {
 
 /// For the fuzzer.
 pub(in crate::collectors) const PARSER: Parser =
-    Parser::new("meminfo", |bytes| readings(bytes).for_each(eat), b"MemTotal:       16314312 kB\nActive(anon):    4012331 kB\nHugePages_Total:      16\nHugepagesize:       2048 kB\n");
+    Parser::new("meminfo", |bytes| {
+    readings(bytes).for_each(eat);
+    other_readings(bytes).for_each(eat);
+}, b"MemTotal:       16314312 kB\nActive(anon):    4012331 kB\nHugePages_Total:      16\nHugepagesize:       2048 kB\n");
 
 #[cfg(test)]
 mod tests {
@@ -170,6 +222,17 @@ mod tests {
             ],
             &[],
         );
+    }
+
+    #[test]
+    fn fields_of_newer_kernels() {
+        let text = "MemFree: 1 kB\nNewPages(anon):   7 kB\nNewCount: 3\nnew field: 1 kB\nNewWord: x kB\n: 1\nEnd: 1";
+        let mut rig = crate::rig::Rig::new(&ROW, &[("proc/meminfo", text)], &[(ALL_FIELDS, "true")]);
+        let want = "node_memory_End 1\nnode_memory_MemFree_bytes 1024\nnode_memory_NewCount 3\n\
+                    node_memory_NewPages_anon_bytes 7168\n";
+        assert_eq!(rig.samples(), want);
+        assert_eq!(rig.samples(), want);
+        check(text, &["node_memory_MemFree_bytes 1024"], &[]);
     }
 
     #[test]

@@ -5,6 +5,9 @@
 //! * Units: ticks of 1/100 s and MHz in the files, seconds and hertz here. Time in user and nice contains guest time.
 //! * Absent when: throttle counters where the hardware has none (only Intel has them); `online` where the first CPU
 //!   cannot be switched off; frequencies where cpuinfo has none, cpufreq tells them, or that collector is off.
+//! * Counters that go back: idle and iowait are estimates that the kernel puts right later. A time that fell is shown as it
+//!   was until it has caught up; when idle fell by 3 s or more, the CPU was off in between and all its times are taken as
+//!   they are, and so are those of a CPU that had no line in the last scrape. The Go exporter has the same rule.
 //! * Differs from the Go exporter: a bad line costs its own CPU, a part that fails does not end the others; an isolated
 //!   set that changes while we run is followed; the clock never shows 0, nor clashes with that of cpufreq.
 
@@ -22,14 +25,19 @@ use crate::fs::{KeptAttr, KeptFile, read_attr, sys_path};
 use crate::kernel::cpu_dirs::CpuDirs;
 use crate::kernel::cpu_labels::CpuLabels;
 use crate::kernel::cpuinfo::{self, CpuInfo, Layout};
-use crate::kernel::proc_stat::{CpuLine, CpuTimes, cpu_lines};
+use crate::kernel::proc_stat::{CpuLine, CpuTimes, cpu_lines, total_line};
 
 /// The row in the table.
 pub(in crate::collectors) const ROW: Row =
     Row::on("cpu", "time, throttling and state of each CPU, /proc/stat", FLAGS, new);
 
+const PER_CPU: &str = "collector.cpu.per-cpu";
+const TOTAL: &str = "collector.cpu.total";
+
 const FLAGS: &[Flag] = &[
     Flag::switch("collector.cpu.guest", true, "Time that CPUs spent in guests, on its own."),
+    Flag::switch(PER_CPU, true, "Times of each CPU."),
+    Flag::switch(TOTAL, false, "Times of all CPUs together, as families of their own, and how many are on."),
     Flag::switch("collector.cpu.info", false, "What the CPUs are, from /proc/cpuinfo."),
     Flag::text(
         "collector.cpu.info.flags-include",
@@ -49,6 +57,14 @@ const GUEST: Desc = Desc::counter(
     "Seconds the CPU spent running guests, by the mode they are counted under.",
     &["cpu", "mode"],
 );
+const TOTAL_SECONDS: Desc =
+    Desc::counter("node_cpu_total_seconds_total", "Seconds all CPUs together spent in each mode.", &["mode"]);
+const TOTAL_GUEST: Desc = Desc::counter(
+    "node_cpu_total_guest_seconds_total",
+    "Seconds all CPUs together spent running guests, by the mode they are counted under.",
+    &["mode"],
+);
+const TOTAL_CPUS: Desc = Desc::gauge("node_cpu_total_cpus", "CPUs that are switched on.", &[]);
 const CORE_THROTTLES: Desc = Desc::counter(
     "node_cpu_core_throttles_total",
     "Times the core was slowed down because of heat.",
@@ -79,6 +95,9 @@ struct Cpu {
     stat: KeptFile,
     times: Times,
     guest: bool,
+    per_cpu: bool,
+    /// The times of all CPUs together as they were exported last, if they are wanted.
+    total: Option<Option<CpuTimes>>,
     dirs: CpuDirs,
     topology: Topology,
     isolated: KeptFile,
@@ -91,6 +110,8 @@ fn new(args: &Args) -> Result<Box<dyn Collector>, ConfigError> {
         stat: KeptFile::of_proc(args, "stat"),
         times: Times::default(),
         guest: args.on("collector.cpu.guest"),
+        per_cpu: args.on(PER_CPU),
+        total: args.on(TOTAL).then_some(None),
         dirs: CpuDirs::new(args),
         topology: Topology::default(),
         isolated: KeptFile::new(sys_path(args, "devices/system/cpu/isolated")),
@@ -132,16 +153,32 @@ impl Cpu {
         for bad in bad_lines {
             cx.fault(bad.in_file(self.stat.path()));
         }
+        if self.per_cpu {
+            self.encode_each(page);
+        }
+        let Some(total) = &mut self.total else { return Ok(()) };
+        page.sample::<&str>(&TOTAL_CPUS, &[], self.times.kept.len() as f64);
+        // The kernel's own sum: it has the time of CPUs that are off as well, and so does not fall when one goes.
+        let Some(now) = total_line(self.stat.text()) else { return Ok(()) };
+        let now = now.map_err(|bad| bad.in_file(self.stat.path()))?;
+        let kept = total.get_or_insert(now);
+        advance(kept, &now);
+        for (mode, seconds) in modes(kept) {
+            page.sample(&TOTAL_SECONDS, &[mode], seconds);
+        }
+        if self.guest {
+            let [.., guest, guest_nice] = *kept;
+            page.sample(&TOTAL_GUEST, &["nice"], guest_nice);
+            page.sample(&TOTAL_GUEST, &["user"], guest);
+        }
+        Ok(())
+    }
+
+    fn encode_each(&self, page: &mut Page) {
         for (label, times) in self.times.iter() {
-            let [user, nice, system, idle, iowait, irq, softirq, steal, _, _] = *times;
-            page.sample(&SECONDS, &[label, "idle"], idle);
-            page.sample(&SECONDS, &[label, "iowait"], iowait);
-            page.sample(&SECONDS, &[label, "irq"], irq);
-            page.sample(&SECONDS, &[label, "nice"], nice);
-            page.sample(&SECONDS, &[label, "softirq"], softirq);
-            page.sample(&SECONDS, &[label, "steal"], steal);
-            page.sample(&SECONDS, &[label, "system"], system);
-            page.sample(&SECONDS, &[label, "user"], user);
+            for (mode, seconds) in modes(times) {
+                page.sample(&SECONDS, &[label, mode], seconds);
+            }
         }
         if self.guest {
             for (label, times) in self.times.iter() {
@@ -150,8 +187,22 @@ impl Cpu {
                 page.sample(&GUEST, &[label, "user"], guest);
             }
         }
-        Ok(())
     }
+}
+
+/// The modes in the order of the page.
+fn modes(times: &CpuTimes) -> [(&'static str, f64); 8] {
+    let [user, nice, system, idle, iowait, irq, softirq, steal, _, _] = *times;
+    [
+        ("idle", idle),
+        ("iowait", iowait),
+        ("irq", irq),
+        ("nice", nice),
+        ("softirq", softirq),
+        ("steal", steal),
+        ("system", system),
+        ("user", user),
+    ]
 }
 
 /// An idle counter that falls by this many seconds belongs to a CPU that was switched off and on again.
@@ -392,167 +443,4 @@ fn encode_words(desc: &Desc<'_>, text: &[u8], filter: &mut Option<Filter>, page:
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::page_of;
-
-    fn stat(tree: &str) -> String {
-        page_of(&ROW, &[("proc/stat", tree)], &[]).0
-    }
-
-    #[test]
-    fn times_in_the_order_of_the_page() {
-        let page = stat("cpu 1 2\ncpu2 1 2 3 4 5 6 7 8 9 10\ncpu10 100\n");
-        let values: Vec<&str> = page.lines().filter(|line| !line.starts_with('#')).collect();
-        assert_eq!(
-            values,
-            [
-                r#"node_cpu_guest_seconds_total{cpu="10",mode="nice"} 0"#,
-                r#"node_cpu_guest_seconds_total{cpu="10",mode="user"} 0"#,
-                r#"node_cpu_guest_seconds_total{cpu="2",mode="nice"} 0.1"#,
-                r#"node_cpu_guest_seconds_total{cpu="2",mode="user"} 0.09"#,
-                r#"node_cpu_seconds_total{cpu="10",mode="idle"} 0"#,
-                r#"node_cpu_seconds_total{cpu="10",mode="iowait"} 0"#,
-                r#"node_cpu_seconds_total{cpu="10",mode="irq"} 0"#,
-                r#"node_cpu_seconds_total{cpu="10",mode="nice"} 0"#,
-                r#"node_cpu_seconds_total{cpu="10",mode="softirq"} 0"#,
-                r#"node_cpu_seconds_total{cpu="10",mode="steal"} 0"#,
-                r#"node_cpu_seconds_total{cpu="10",mode="system"} 0"#,
-                r#"node_cpu_seconds_total{cpu="10",mode="user"} 1"#,
-                r#"node_cpu_seconds_total{cpu="2",mode="idle"} 0.04"#,
-                r#"node_cpu_seconds_total{cpu="2",mode="iowait"} 0.05"#,
-                r#"node_cpu_seconds_total{cpu="2",mode="irq"} 0.06"#,
-                r#"node_cpu_seconds_total{cpu="2",mode="nice"} 0.02"#,
-                r#"node_cpu_seconds_total{cpu="2",mode="softirq"} 0.07"#,
-                r#"node_cpu_seconds_total{cpu="2",mode="steal"} 0.08"#,
-                r#"node_cpu_seconds_total{cpu="2",mode="system"} 0.03"#,
-                r#"node_cpu_seconds_total{cpu="2",mode="user"} 0.01"#,
-            ]
-        );
-    }
-
-    #[track_caller]
-    fn follow(times: &mut Times, stat: &str, want: &str) {
-        assert!(times.follow(stat.as_bytes()).is_empty());
-        let show = |(label, [user, _, _, idle, ..]): (&str, &CpuTimes)| format!("{label}: {user} {idle}");
-        assert_eq!(times.iter().map(show).collect::<Vec<_>>().join(", "), want);
-    }
-
-    #[test]
-    fn counters_do_not_go_back() {
-        let mut times = Times::default();
-        follow(&mut times, "cpu0 100 0 0 1000\ncpu1 200 0 0 2000\n", "0: 1 10, 1: 2 20");
-        follow(&mut times, "cpu0 110 0 0 990\ncpu1 190 0 0 1701\n", "0: 1.1 10, 1: 2 20");
-        // Idle fell by 3 s or more: another life of the CPU.
-        follow(&mut times, "cpu0 110 0 0 1001\ncpu1 1 0 0 1700\n", "0: 1.1 10.01, 1: 0.01 17");
-    }
-
-    #[test]
-    fn a_cpu_that_was_gone_starts_anew() {
-        let mut times = Times::default();
-        follow(&mut times, "cpu0 100 0 0 100\ncpu1 200 0 0 200\n", "0: 1 1, 1: 2 2");
-        follow(&mut times, "cpu0 99 0 0 100\n", "0: 1 1");
-        follow(&mut times, "cpu0 99 0 0 100\ncpu1 150 0 0 150\n", "0: 1 1, 1: 1.5 1.5");
-        follow(&mut times, "cpu0 99 0 0 100\ncpu3 150 0 0 150\n", "0: 1 1, 3: 1.5 1.5");
-        follow(&mut times, "cpu0 99 0 0 100\ncpu1 140 0 0 150\n", "0: 1 1, 1: 1.4 1.5");
-    }
-
-    #[test]
-    fn a_bad_line_costs_its_cpu() {
-        let (page, faults) = page_of(&ROW, &[("proc/stat", "cpu0 x\ncpu1 1\n")], &[("collector.cpu.guest", "false")]);
-        assert!(!page.contains(r#"cpu="0""#) && page.contains(r#"cpu="1""#), "{page}");
-        assert!(!page.contains("guest"), "{page}");
-        assert_eq!(faults.len(), 1);
-        assert!(faults[0].ends_with("/stat:1: user: expected a number, found \"x\""), "{}", faults[0]);
-    }
-
-    #[test]
-    fn without_stat_the_rest_is_there() {
-        let (page, faults) = page_of(&ROW, &[("sys/devices/system/cpu/isolated", "2,10\n")], &[]);
-        let at = |label: &str| page.find(&format!("node_cpu_isolated{{cpu=\"{label}\"}} 1\n"));
-        assert!(at("10").is_some() && at("10") < at("2"), "{page}");
-        assert_eq!(faults.len(), 1);
-        let (_, faults) = page_of(&ROW, &[("proc/stat", ""), ("sys/devices/system/cpu/isolated", "2-")], &[]);
-        assert!(faults[0].ends_with("isolated:1: isolated CPUs: expected a list such as 1-3,8, found \"2-\""));
-    }
-
-    #[test]
-    fn topology() {
-        let (page, faults) = page_of(
-            &ROW,
-            &[
-                ("proc/stat", ""),
-                ("sys/devices/system/cpu/cpu0/online", "1\n"),
-                ("sys/devices/system/cpu/cpu0/topology/core_id", "7\n"),
-                ("sys/devices/system/cpu/cpu0/topology/physical_package_id", "0\n"),
-                ("sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_count", "x\n"),
-                ("sys/devices/system/cpu/cpu1/online", "0\n"),
-                ("sys/devices/system/cpu/cpu1/topology/core_id", "7\n"),
-                ("sys/devices/system/cpu/cpu1/topology/physical_package_id", "0\n"),
-                ("sys/devices/system/cpu/cpu1/thermal_throttle/core_throttle_count", "5\n"),
-                ("sys/devices/system/cpu/cpu1/thermal_throttle/package_throttle_count", "6\n"),
-                ("sys/devices/system/cpu/cpu10/online", "1\n"),
-                ("sys/devices/system/cpu/cpu10/topology/core_id", "-1\n"),
-                ("sys/devices/system/cpu/cpu10/topology/physical_package_id", "1\n"),
-                ("sys/devices/system/cpu/cpu10/thermal_throttle/core_throttle_count", "9\n"),
-                ("sys/devices/system/cpu/cpu2/topology/core_id", "1\n"),
-            ],
-            &[],
-        );
-        let values: Vec<&str> = page.lines().filter(|line| !line.starts_with('#')).collect();
-        assert_eq!(
-            values,
-            [
-                r#"node_cpu_core_throttles_total{core="7",package="0"} 5"#,
-                r#"node_cpu_online{cpu="0"} 1"#,
-                r#"node_cpu_online{cpu="1"} 0"#,
-                r#"node_cpu_online{cpu="10"} 1"#,
-                r#"node_cpu_package_throttles_total{package="0"} 6"#,
-            ]
-        );
-        assert!(faults.is_empty(), "{faults:?}");
-    }
-
-    #[test]
-    fn nothing_about_online_where_the_first_cpu_is_always_on() {
-        let tree =
-            [("proc/stat", ""), ("sys/devices/system/cpu/cpu0/x", ""), ("sys/devices/system/cpu/cpu1/online", "1")];
-        assert_eq!(page_of(&ROW, &tree, &[]), (String::new(), vec![]));
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[test]
-    fn info() {
-        let cpuinfo = "processor\t: 0\nmodel name\t: A \"1\"\ncpu MHz\t\t: 800.5\ncore id\t\t: 0\n\
-                       flags\t\t: sse aes fpu aes\nbugs\t\t: mds l1tf\n\n\
-                       processor\t: 1\ncpu MHz\t\t: quick\ncore id\t\t: 1\n";
-        let tree = [("proc/stat", ""), ("proc/cpuinfo", cpuinfo), ("sys/devices/system/cpu/cpu0/cpufreq/x", "")];
-        let flags = [("collector.cpu.info.flags-include", "e"), ("collector.cpu.info.bugs-include", "^m")];
-        let (page, faults) = page_of(&ROW, &tree, &flags);
-        let values: Vec<&str> = page.lines().filter(|line| !line.starts_with('#')).collect();
-        assert_eq!(
-            values,
-            [
-                r#"node_cpu_bug_info{bug="mds"} 1"#,
-                r#"node_cpu_flag_info{flag="aes"} 1"#,
-                r#"node_cpu_flag_info{flag="sse"} 1"#,
-                r#"node_cpu_frequency_hertz{core="0",cpu="0",package=""} 8.005e+08"#,
-                concat!(
-                    r#"node_cpu_info{cachesize="",core="0",cpu="0",family="",microcode="",model="","#,
-                    r#"model_name="A \"1\"",package="",stepping="",vendor=""} 1"#
-                ),
-                concat!(
-                    r#"node_cpu_info{cachesize="",core="1",cpu="1",family="",microcode="",model="","#,
-                    r#"model_name="",package="",stepping="",vendor=""} 1"#
-                ),
-            ]
-        );
-        assert_eq!(faults.len(), 1, "{faults:?}");
-        assert!(faults[0].ends_with("cpuinfo:8: clock: expected a number, found \"quick\""), "{}", faults[0]);
-        let with_cpufreq = [tree[0], tree[1], ("sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_cur_freq", "1\n")];
-        let (page, _) = page_of(&ROW, &with_cpufreq, &flags);
-        assert!(!page.contains("node_cpu_frequency_hertz"), "{page}");
-        let (page, _) = page_of(&ROW, &tree, &[("collector.cpu.info", "true")]);
-        assert!(page.contains("node_cpu_info") && !page.contains("flag_info") && !page.contains("bug_info"), "{page}");
-    }
-}
+mod tests;

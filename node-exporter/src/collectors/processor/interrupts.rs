@@ -22,23 +22,38 @@ pub(in crate::collectors) const ROW: Row =
         Ok(Box::new(Interrupts {
             file: KeptFile::of_proc(args, "interrupts"),
             filter: Filter::from_args(args, "collector.interrupts.name-include", "collector.interrupts.name-exclude")?,
+            per_cpu: args.on(PER_CPU),
+            total: args.on(TOTAL),
             zeros: args.on("collector.interrupts.include-zeros"),
             table: CpuTable::default(),
         }))
     });
 
+const PER_CPU: &str = "collector.interrupts.per-cpu";
+const TOTAL: &str = "collector.interrupts.total";
+
 const FLAGS: &[Flag] = &[
     Flag::text("collector.interrupts.name-include", "", "Pattern for the interrupts to keep: type;info;devices."),
     Flag::text("collector.interrupts.name-exclude", "", "Pattern for the interrupts to leave out: type;info;devices."),
     Flag::switch("collector.interrupts.include-zeros", true, "Interrupts that a CPU never had, too."),
+    Flag::switch(PER_CPU, true, "Interrupts of each CPU."),
+    Flag::switch(TOTAL, false, "Interrupts of all CPUs together, as a family of their own."),
 ];
 
 const INTERRUPTS: Desc =
     Desc::counter("node_interrupts_total", "Interrupts that the CPU took.", &["cpu", "devices", "info", "type"]);
 
+const ALL: Desc = Desc::counter(
+    "node_interrupts_all_cpus_total",
+    "Interrupts that the CPUs which are on took together.",
+    &["devices", "info", "type"],
+);
+
 struct Interrupts {
     file: KeptFile,
     filter: Filter,
+    per_cpu: bool,
+    total: bool,
     zeros: bool,
     table: CpuTable<Cause>,
 }
@@ -61,10 +76,19 @@ impl Collector for Interrupts {
         for bad in read.map_err(|bad| bad.in_file(path))? {
             cx.fault(bad.in_file(path));
         }
-        for (cpu, cause, count) in self.table.iter() {
-            if count > 0 || self.zeros {
-                let values = [cpu.as_bytes(), &cause.devices, &cause.info, &cause.kind];
-                page.sample(&INTERRUPTS, &values, count as f64);
+        if self.per_cpu {
+            for (cpu, cause, count) in self.table.iter() {
+                if count > 0 || self.zeros {
+                    let values = [cpu.as_bytes(), &cause.devices, &cause.info, &cause.kind];
+                    page.sample(&INTERRUPTS, &values, count as f64);
+                }
+            }
+        }
+        if self.total {
+            for (cause, sum) in self.table.sums() {
+                if sum > 0.0 || self.zeros {
+                    page.sample(&ALL, &[&cause.devices, &cause.info, &cause.kind], sum);
+                }
             }
         }
         Ok(())
@@ -131,6 +155,18 @@ node_interrupts_total{cpu="2",devices="ahci \"x\", y",info="IR-PCI-MSI-0000:00:1
         assert_eq!(kinds(&[(exclude, "^NMI;")]), ["9", "120"]);
         let zeros = [("collector.interrupts.include-zeros", "false")];
         assert_eq!(samples_of(&ROW, &[("proc/interrupts", TEXT)], &zeros).0.lines().count(), 5);
+    }
+
+    #[test]
+    fn all_cpus_together() {
+        let (page, _) = samples_of(&ROW, &[("proc/interrupts", TEXT)], &[(TOTAL, "true"), (PER_CPU, "false")]);
+        let want = r#"node_interrupts_all_cpus_total{devices="",info="Non-maskable interrupts",type="NMI"} 16
+node_interrupts_all_cpus_total{devices="25 Level vgic",info="GICv3",type="9"} 45
+node_interrupts_all_cpus_total{devices="ahci \"x\", y",info="IR-PCI-MSI-0000:00:1f.2",type="120"} 22346
+"#;
+        assert_eq!(page, want);
+        let both = samples_of(&ROW, &[("proc/interrupts", TEXT)], &[(TOTAL, "true")]).0;
+        assert_eq!(both.lines().count(), 9);
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! * Absent when: the mount does not answer; then `node_filesystem_device_error` says why.
 //! * Differs from the Go exporter: a mount that hangs is waited for half a second, once, and not asked again until it
 //!   has answered; `--path.rootfs` is cut from a mount point only where a name ends; a malformed line of mountinfo
-//!   costs itself alone, and a line may be of any length; of several mounts with equal labels the first is shown.
+//!   costs itself alone, and a line may be of any length; of several mounts with equal labels the first is shown. On
+//!   request only the first mount of a file system is shown, and mounts that a container does not see are told.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -31,6 +32,9 @@ pub(in crate::collectors) const ROW: Row = Row::on("filesystem", "mounted file s
     Ok(Box::new(Filesystem::new(args, Arc::new(statfs))?))
 });
 
+const ONE_PER_DEVICE: &str = "collector.filesystem.one-per-device";
+const MOUNT_CHECK: &str = "collector.filesystem.mount-check";
+
 const FLAGS: &[Flag] = &[
     Flag::text("collector.filesystem.mount-points-include", "", "Mount points to keep, a regular expression."),
     Flag::text(
@@ -47,6 +51,16 @@ const FLAGS: &[Flag] = &[
         "Types of file systems to leave out, a regular expression.",
     ),
     Flag::alias("collector.filesystem.ignored-fs-types", "collector.filesystem.fs-types-exclude"),
+    Flag::switch(
+        ONE_PER_DEVICE,
+        false,
+        "Of several mounts of one file system only the first, in the order of mountinfo.",
+    ),
+    Flag::switch(
+        MOUNT_CHECK,
+        false,
+        "Tells for each mount whether its path leads to it here, or to another file system.",
+    ),
     Flag::duration(
         "collector.filesystem.mount-timeout",
         "5s",
@@ -70,6 +84,12 @@ const MOUNT_INFO: Desc = Desc::gauge(
     "node_filesystem_mount_info",
     "Device numbers of the mount; always 1.",
     &["device", "major", "minor", "mountpoint"],
+);
+
+const MOUNT_MISMATCH: Desc = Desc::gauge(
+    "node_filesystem_mount_mismatch",
+    "1 if the numbers of the mount are those of another file system, which its path leads to here; else 0.",
+    &["device", "fstype", "mountpoint"],
 );
 
 /// A family and the field of the answer it shows.
@@ -145,6 +165,12 @@ impl Filesystem {
                 if let Some(Ok(usage)) = answer {
                     sample(page, family, mount, "", field(&usage));
                 }
+            }
+        }
+        for mount in &self.mounts.shown {
+            if let Some(mismatch) = mount.mismatch {
+                let labels = [&mount.device, &mount.fs_type, &mount.point];
+                page.sample(&MOUNT_MISMATCH, &labels, f64::from(u8::from(mismatch)));
             }
         }
         for (info, target) in &self.mounts.infos {

@@ -5,18 +5,20 @@
 //! * Absent when: no directory is given: `node_textfile_scrape_error` alone.
 //! * Differs from the Go exporter: a file is read again only when it changed, and a fault of its is logged once; a
 //!   named pipe does not stop the scrape; files above 32 MiB are refused; a directory that is given twice counts once;
-//!   histograms may count fractions.
+//!   histograms may count fractions; `node_textfile_file_error` names the file that is to blame. On request a bad line
+//!   costs itself alone, timestamps are let pass, and a file that nobody writes any more is left out.
 
 use std::collections::btree_map::{BTreeMap, Entry as Slot};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use common::collector::{Collector, Row, Scrape};
 use common::error::CollectError;
 use common::exposition::{Desc, Page};
-use common::flags::Flag;
+use common::flags::{Args, Flag};
 use common::fuzzing::{Parser, eat};
 
 use crate::fs::list_dir;
@@ -25,20 +27,26 @@ use crate::fs::plain::{Stamp, Watched};
 mod families;
 mod glob;
 
-use families::Family;
+use families::{Content, Family, Reading};
 
-const FLAGS: &[Flag] = &[Flag::text(
-    "collector.textfile.directory",
-    "",
-    "Directory of *.prom files to export, or a pattern such as /var/lib/*/metrics.",
-)
-.repeatable()];
+const DIRECTORY: &str = "collector.textfile.directory";
+const LENIENT: &str = "collector.textfile.lenient";
+const IGNORE_TIMESTAMPS: &str = "collector.textfile.ignore-timestamps";
+const MAX_AGE: &str = "collector.textfile.max-age";
+
+const FLAGS: &[Flag] = &[
+    Flag::text(DIRECTORY, "", "Directory of *.prom files to export, or a pattern such as /var/lib/*/metrics.")
+        .repeatable(),
+    Flag::switch(LENIENT, false, "A bad line of a text file costs itself, not the file; the file still counts as bad."),
+    Flag::switch(IGNORE_TIMESTAMPS, false, "Text files may have timestamps; the samples are exported without them."),
+    Flag::duration(MAX_AGE, "0s", "Leaves out text files that were not written for so long; 0s for none."),
+];
 
 /// The row in the table.
 pub(in crate::collectors) const ROW: Row = Row {
     yields: true,
     ..Row::on("textfile", "metrics that others write into *.prom files", FLAGS, |args| {
-        Ok(Box::new(Textfile::new(&args.list("collector.textfile.directory"))))
+        Ok(Box::new(Textfile::new(args)))
     })
 };
 
@@ -47,26 +55,59 @@ const MTIME: Desc =
 const SCRAPE_ERROR: Desc =
     Desc::gauge("node_textfile_scrape_error", "1 if a text file or directory could not be used, else 0.", &[]);
 
+const FILE_ERROR: Desc = Desc::gauge(
+    "node_textfile_file_error",
+    "1 if the text file could not be read, was refused, or lost a line, a family or a series; else 0.",
+    &["file"],
+);
+const DROPPED: Desc =
+    Desc::gauge("node_textfile_file_dropped_lines", "Lines of the text file that were left out.", &["file"]);
+const STALE: Desc =
+    Desc::gauge("node_textfile_file_stale", "1 if the text file is left out because of its age, else 0.", &["file"]);
+
 const MOST_BYTES: u64 = 32 << 20;
 
 struct Textfile {
     directories: Vec<String>,
+    how: Reading,
+    /// `None` for any age.
+    max_age: Option<Duration>,
     files: Vec<File>,
+    /// How each file fared in this scrape.
+    states: Vec<State>,
     plan: Plan,
     /// What was logged already and is still true.
     logged: Complaints,
 }
 
-type File = Watched<Result<Vec<Family>, String>>;
+type File = Watched<Result<Content, String>>;
 
 /// What is wrong, and with which state of a file.
 type Complaints = BTreeSet<(String, Option<Stamp>)>;
 
+/// What came of one file.
+#[derive(Default)]
+struct State {
+    /// `None` if the file could not be read or was refused.
+    stamp: Option<Stamp>,
+    flawed: bool,
+    dropped: usize,
+    stale: bool,
+}
+
 impl Textfile {
-    fn new(directories: &[String]) -> Self {
+    fn new(args: &Args) -> Self {
         // An empty value says that there is no directory.
-        let directories = directories.iter().filter(|directory| !directory.is_empty()).cloned().collect();
-        Self { directories, files: Vec::new(), plan: Plan::default(), logged: Complaints::new() }
+        let directories = args.list(DIRECTORY).into_iter().filter(|directory| !directory.is_empty()).collect();
+        Self {
+            directories,
+            how: Reading { lenient: args.on(LENIENT), timestamps: args.on(IGNORE_TIMESTAMPS) },
+            max_age: Some(args.duration(MAX_AGE)).filter(|age| !age.is_zero()),
+            files: Vec::new(),
+            states: Vec::new(),
+            plan: Plan::default(),
+            logged: Complaints::new(),
+        }
     }
 
     /// Reads what is new, and gives what is wrong besides the plan.
@@ -79,27 +120,60 @@ impl Textfile {
             let file = |path: PathBuf| known.remove(&path).unwrap_or_else(|| File::new(path, MOST_BYTES));
             self.files = paths.into_iter().map(file).collect();
         }
+        // Written before this, a file is left out.
+        let since = self.max_age.map(|age| {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            i64::try_from(now.saturating_sub(age).as_secs()).unwrap_or(i64::MAX)
+        });
         let mut changed = false;
         let mut good = Vec::new();
+        self.states.clear();
         for (at, file) in self.files.iter_mut().enumerate() {
             let read = file.refresh(|text| {
                 changed = true;
-                families::parse(text)
+                families::parse(text, self.how)
             });
-            let (reason, stamp) = match read {
-                Ok((stamp, Ok(_))) => {
-                    good.push((at, stamp));
-                    continue;
+            let mut state = State::default();
+            let complaint = match read {
+                Ok((stamp, Ok(content))) => {
+                    let stale = since.is_some_and(|since| stamp.modified < since);
+                    state = State { stamp: Some(stamp), flawed: false, dropped: content.dropped, stale };
+                    if !stale {
+                        good.push((at, stamp));
+                    }
+                    content.flaw.clone().map(|flaw| (flaw, Some(stamp)))
                 }
-                Ok((stamp, Err(reason))) => (reason.clone(), Some(stamp)),
-                Err(e) => (e.to_string(), None),
+                Ok((stamp, Err(reason))) => Some((reason.clone(), Some(stamp))),
+                Err(e) => Some((e.to_string(), None)),
             };
-            complaints.insert((format!("{}: {reason}", file.path().display()), stamp));
+            if let Some((reason, stamp)) = complaint {
+                state.flawed = true;
+                let and_more = if state.dropped > 1 { " and more" } else { "" };
+                complaints.insert((format!("{}: {reason}{and_more}", file.path().display()), stamp));
+            }
+            self.states.push(state);
         }
         if changed || good != self.plan.good {
             self.plan = Plan::new(&self.files, good);
         }
         complaints
+    }
+
+    /// What is to be said about each file.
+    fn report(&self, page: &mut Page) {
+        for (at, (file, state)) in self.files.iter().zip(&self.states).enumerate() {
+            let label = [file.path().as_os_str().as_bytes()];
+            let flag = |is: bool| f64::from(u8::from(is));
+            page.sample(&FILE_ERROR, &label, flag(state.flawed || self.plan.losers.contains(&at)));
+            let Some(stamp) = state.stamp else { continue };
+            page.sample(&MTIME, &label, stamp.modified as f64);
+            if self.how.lenient {
+                page.sample(&DROPPED, &label, state.dropped as f64);
+            }
+            if self.max_age.is_some() {
+                page.sample(&STALE, &label, flag(state.stale));
+            }
+        }
     }
 }
 
@@ -108,14 +182,13 @@ impl Collector for Textfile {
         let mut complaints = self.refresh();
         let error = !complaints.is_empty() || self.plan.error;
         page.sample::<&str>(&SCRAPE_ERROR, &[], if error { 1.0 } else { 0.0 });
-        for &(at, stamp) in &self.plan.good {
-            if let Some(file) = self.files.get(at) {
-                page.sample(&MTIME, &[file.path().as_os_str().as_bytes()], stamp.modified as f64);
-            }
-        }
+        self.report(page);
         self.plan.encode(&self.files, page);
 
         complaints.extend(self.plan.complaints.iter().cloned());
+        for (file, state) in self.files.iter().zip(&self.states).filter(|(_, state)| state.stale) {
+            complaints.insert((format!("{}: left out because of its age", file.path().display()), state.stamp));
+        }
         for (complaint, _) in complaints.difference(&self.logged) {
             tracing::error!("textfile: {complaint}");
         }
@@ -172,6 +245,8 @@ struct Plan {
     complaints: Complaints,
     /// Whether a complaint counts as an error of the scrape.
     error: bool,
+    /// Files that lost a family or a series to another, or a series to themselves.
+    losers: BTreeSet<usize>,
 }
 
 /// A family of a file, by their positions.
@@ -190,7 +265,7 @@ impl Plan {
             .filter_map(|&(at, stamp)| {
                 let file = files.get(at)?;
                 let (_, families) = file.made()?;
-                Some((at, stamp, file, families.as_ref().ok()?.as_slice()))
+                Some((at, stamp, file, families.as_ref().ok()?.families.as_slice()))
             })
             .collect();
         let mut paths: HashMap<&str, String> = HashMap::new();
@@ -204,12 +279,15 @@ impl Plan {
         // The first help text that a file gives for a name, and the first description that is exported.
         let mut given: HashMap<&str, &str> = HashMap::new();
         let mut first: BTreeMap<&str, (String, &Family)> = BTreeMap::new();
+        // The series of the names that several files have, or a file has twice.
+        let mut series: HashMap<&str, HashSet<Vec<(&str, &str)>>> = HashMap::new();
         for (file, stamp, path, families) in
             good.iter().map(|(at, stamp, file, families)| (at, stamp, file.path(), families))
         {
             for (at, family) in families.iter().enumerate() {
                 let mut complain = |what: &str| {
                     plan.complaints.insert((format!("{}: {}: {what}", path.display(), family.name), Some(*stamp)));
+                    plan.losers.insert(*file);
                 };
                 if let Some(help) = &family.help
                     && *given.entry(&family.name).or_insert(help) != help
@@ -233,6 +311,10 @@ impl Plan {
                     Slot::Occupied(_) => {}
                     Slot::Vacant(slot) => drop(slot.insert((help.clone(), family))),
                 }
+                let taken = series.entry(&family.name).or_default();
+                if family.series().filter(|labels| !taken.insert(labels.clone())).count() > 0 {
+                    plan.losers.insert(*file);
+                }
                 plan.entries.push(Entry { file: *file, family: at, help });
             }
         }
@@ -242,7 +324,7 @@ impl Plan {
     fn encode(&self, files: &[File], page: &mut Page) {
         let families = self.entries.iter().filter_map(|entry| {
             let (_, families) = files.get(entry.file)?.made()?;
-            Some((families.as_ref().ok()?.get(entry.family)?, entry.help.as_str()))
+            Some((families.as_ref().ok()?.families.get(entry.family)?, entry.help.as_str()))
         });
         // All keys in one place: a page takes keys at the same address for the same keys.
         let keys: Vec<&str> = families.clone().flat_map(|(family, _)| &family.keys).map(String::as_str).collect();
@@ -257,146 +339,11 @@ impl Plan {
 
 /// For the fuzzer.
 pub(in crate::collectors) const PARSER: Parser =
-    Parser::new("text files", |bytes| eat(families::parse(bytes)), b"# HELP x A.\n# TYPE x histogram\nx_bucket{a=\"1\",le=\"1\"} 2\nx_bucket{a=\"1\",le=\"+Inf\"} 4\nx_sum{a=\"1\"} 3\nx_count{a=\"1\"} 4\ny{b=\"\"} 1\ny{a=\"\"} NaN\n# TYPE s summary\ns{quantile=\"0.5\"} 1\n");
+    Parser::new("text files", |bytes| {
+    for lenient in [false, true] {
+        eat(families::parse(bytes, Reading { lenient, timestamps: lenient }));
+    }
+}, b"# HELP x A.\n# TYPE x histogram\nx_bucket{a=\"1\",le=\"1\"} 2\nx_bucket{a=\"1\",le=\"+Inf\"} 4\nx_sum{a=\"1\"} 3\nx_count{a=\"1\"} 4\ny{b=\"\"} 1\ny{a=\"\"} NaN\n# TYPE s summary\ns{quantile=\"0.5\"} 1\n");
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rig::plant;
-    use std::time::{Duration, Instant};
-
-    struct Rig {
-        dir: tempfile::TempDir,
-        textfile: Textfile,
-        page: Page,
-    }
-
-    impl Rig {
-        fn new(directories: &[&str], tree: &[(&str, &str)]) -> Self {
-            let dir = tempfile::tempdir().unwrap();
-            plant(dir.path(), tree);
-            let below = |rel: &&str| format!("{}/{rel}", dir.path().display());
-            let directories: Vec<String> = directories.iter().map(below).collect();
-            Self { dir, textfile: Textfile::new(&directories), page: Page::default() }
-        }
-
-        /// The page without times of modification and TYPE lines, and the complaints.
-        fn scrape(&mut self) -> (String, Vec<String>) {
-            self.page.clear();
-            let mut cx = Scrape::new(Instant::now() + Duration::from_secs(5));
-            self.textfile.update(&mut cx, &mut self.page).unwrap();
-            assert!(cx.faults().is_empty());
-            self.page.finish();
-            let root = format!("{}/", self.dir.path().display());
-            let out = crate::rig::text_of(&self.page).replace(&root, "");
-            let out = out.lines().filter(|line| {
-                !line.starts_with("# TYPE") && !line.contains("mtime") && !line.starts_with("# HELP node_textfile")
-            });
-            let complaints = self.textfile.logged.iter().map(|(complaint, _)| complaint.replace(&root, ""));
-            (out.map(|line| line.replace("node_textfile_scrape_error", "error") + "\n").collect(), complaints.collect())
-        }
-    }
-
-    #[track_caller]
-    fn check(directories: &[&str], tree: &[(&str, &str)], want: &str, complaints: &[&str]) {
-        let (page, said) = Rig::new(directories, tree).scrape();
-        assert_eq!(page, want);
-        assert_eq!(said, complaints);
-    }
-
-    #[test]
-    fn good() {
-        let tree = [
-            ("d/b.prom", "# HELP x X.\n# TYPE x counter\nx{n=\"2\"} 2\n"),
-            ("d/a.prom", "# HELP x X.\n# TYPE x counter\nx{n=\"1\"} 1\ny{a=\"b\"} 3\n"),
-            ("d/.prom", ""),
-            ("d/c.txt", "nonsense"),
-            ("e/y.prom", "y 4\n"),
-        ];
-        let want = "error 0\n# HELP x X.\nx{n=\"1\"} 1\nx{n=\"2\"} 2\n\
-            # HELP y From d/a.prom, e/y.prom.\ny 4\ny{a=\"b\"} 3\n";
-        check(&["d", "e", "d//../d/."], &tree, want, &[]);
-        check(&["?"], &tree, want, &[]);
-        check(&[], &tree, "error 0\n", &[]);
-    }
-
-    #[test]
-    fn every_file_that_was_read_has_its_time() {
-        let mut rig = Rig::new(&["d/./"], &[("d/a.prom", ""), ("d/b.prom", "x")]);
-        let old = std::fs::FileTimes::new().set_modified(std::time::UNIX_EPOCH + Duration::from_millis(1500));
-        let file = std::fs::File::options().append(true).open(rig.dir.path().join("d/a.prom")).unwrap();
-        file.set_times(old).unwrap();
-        rig.scrape();
-        let out = crate::rig::text_of(&rig.page);
-        let want = format!("node_textfile_mtime_seconds{{file=\"{}/d/a.prom\"}} 1", rig.dir.path().display());
-        assert_eq!(out.lines().filter(|line| line.starts_with("node_textfile_mtime")).collect::<Vec<_>>(), [want]);
-    }
-
-    #[test]
-    fn a_bad_file_costs_itself() {
-        let tree = [("d/a.prom", "x 1\n"), ("d/b.prom", "x 2"), ("d/c.prom/", ""), ("d/t.prom", "y 1 99\n")];
-        let complaints = [
-            "d/b.prom: line 1: expected a newline after the last line",
-            "d/c.prom: expected a regular file",
-            "d/t.prom: expected no timestamps, found some",
-            "nope*: No such file or directory (os error 2)",
-        ];
-        check(&["d", "nope*"], &tree, "error 1\n# HELP x From d/a.prom.\nx 1\n", &complaints);
-    }
-
-    #[test]
-    fn the_first_description_wins() {
-        let tree = [
-            ("d/a.prom", "# HELP x First.\nx{a=\"1\"} 1\n# TYPE y gauge\ny 1\nz 1\n"),
-            ("d/b.prom", "# HELP x Second.\nx{a=\"2\"} 2\n# TYPE y counter\ny{b=\"2\"} 2\n# HELP z Z.\nz{b=\"2\"} 2\n"),
-            ("d/c.prom", "x{a=\"3\"} 3\ny{c=\"3\"} 3\nz{c=\"3\"} 3\n"),
-        ];
-        let want = "error 1\n# HELP x First.\nx{a=\"1\"} 1\n# HELP y From d/a.prom, d/b.prom, d/c.prom.\ny 1\n\
-            # HELP z From d/a.prom, d/b.prom, d/c.prom.\nz 1\nz{c=\"3\"} 3\n";
-        let complaints = [
-            "d/b.prom: x: left out: another file has another help text",
-            "d/b.prom: y: left out: another file has another type",
-            "d/b.prom: z: left out: only one of the files has a help text",
-            "d/c.prom: x: left out: only one of the files has a help text",
-            "d/c.prom: y: left out: another file has another type",
-        ];
-        check(&["d"], &tree, want, &complaints);
-    }
-
-    #[test]
-    fn the_first_of_two_series_wins() {
-        let tree = [("d/a.prom", "x{a=\"1\"} 1\n"), ("d/b.prom", "x{a=\"1\"} 2\nx{a=\"0\"} 3\n")];
-        let want = "error 0\n# HELP x From d/a.prom, d/b.prom.\nx{a=\"0\"} 3\nx{a=\"1\"} 1\n";
-        check(&["d"], &tree, want, &[]);
-    }
-
-    #[test]
-    fn files_come_change_and_go() {
-        let mut rig = Rig::new(&["d"], &[("d/a.prom", "x 1\n")]);
-        assert_eq!(rig.scrape().0, "error 0\n# HELP x From d/a.prom.\nx 1\n");
-        plant(rig.dir.path(), &[("d/a.prom", "x 2\n")]);
-        assert_eq!(rig.scrape().0, "error 0\n# HELP x From d/a.prom.\nx 2\n");
-        plant(rig.dir.path(), &[("d/0.prom", "x{a=\"b\"} 3\n"), ("d/a.prom", "x")]);
-        let (page, complaints) = rig.scrape();
-        assert_eq!(page, "error 1\n# HELP x From d/0.prom.\nx{a=\"b\"} 3\n");
-        assert_eq!((complaints.len(), rig.scrape().1), (1, complaints));
-        std::fs::remove_dir_all(rig.dir.path().join("d")).unwrap();
-        assert_eq!(rig.scrape().0, "error 1\n");
-    }
-
-    #[test]
-    fn a_named_pipe_does_not_stop_the_scrape() {
-        let mut rig = Rig::new(&["d"], &[("d/", "")]);
-        let mode = rustix::fs::Mode::RUSR;
-        let pipe = rig.dir.path().join("d/p.prom");
-        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        assert_eq!(rig.scrape(), ("error 1\n".to_owned(), vec!["d/p.prom: expected a regular file".to_owned()]));
-    }
-
-    #[test]
-    fn paths_are_cleaned() {
-        for (path, want) in [("/a//b/./c/", "/a/b/c"), ("a/../b", "b"), ("../a", "../a"), ("/../a", "/a"), (".", "")] {
-            assert_eq!(clean(Path::new(path)), Path::new(want), "{path}");
-        }
-    }
-}
+mod tests;

@@ -113,3 +113,36 @@ fn the_file_of_the_device_goes_before_that_of_the_chip() {
     rig.remove("sys/devices/platform/hub.0/fan01_input");
     assert!(rig.samples().contains("sensor=\"fan1\"} 1200\n"));
 }
+
+#[test]
+fn a_chip_may_be_left_alone_for_a_while() {
+    let input = "sys/devices/platform/hub.0/hwmon/hwmon0/fan1_input";
+    for (interval, want) in [("0s", 1300), ("1h", 1200)] {
+        let mut rig = Rig::new(&ROW, FAN, &[(MIN_INTERVAL, interval)]);
+        let first = rig.samples();
+        rig.plant(&[(input, "1300\n")]);
+        assert_eq!(rig.samples(), first.replace("1200", &want.to_string()));
+        rig.remove("sys/class/hwmon/hwmon0");
+        assert_eq!(rig.samples(), "");
+    }
+    // A chip that takes the number of another is read at once.
+    let mut rig = Rig::new(&ROW, FAN, &[(MIN_INTERVAL, "1h")]);
+    rig.samples();
+    rig.plant(&[("sys/devices/platform/hub.0/hwmon/hwmon0/name", "pump\n"), (input, "1300\n")]);
+    assert!(rig.samples().contains("sensor=\"fan1\"} 1300\n"));
+}
+
+#[test]
+fn what_a_filter_leaves_out_is_not_opened() {
+    let mut rig = Rig::new(&ROW, FAN, &[(SENSOR_EXCLUDE, ";fan2$")]);
+    assert!(!rig.samples().contains("fan2"));
+    // Attributes that were read stay open.
+    let root = rig.root().canonicalize().unwrap();
+    let opened: Vec<std::path::PathBuf> = std::fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok())
+        .filter(|path| path.starts_with(&root))
+        .collect();
+    assert!(opened.iter().any(|path| path.ends_with("fan1_input")), "{opened:?}");
+    assert!(!opened.iter().any(|path| path.ends_with("fan2_label")), "{opened:?}");
+}

@@ -11,7 +11,9 @@ use common::filter::Filter;
 use common::flags::Args;
 
 use super::statfs::Targets;
-use crate::kernel::mountinfo;
+use super::{MOUNT_CHECK, ONE_PER_DEVICE};
+use crate::fs::KeptFile;
+use crate::kernel::mountinfo::{self, Tree};
 
 /// The mounts that are wanted.
 pub(super) struct Mounts {
@@ -19,6 +21,10 @@ pub(super) struct Mounts {
     fs_types: Filter,
     /// Without a slash at its end; empty for `/`.
     rootfs: Vec<u8>,
+    /// Only the first mount of a device is wanted.
+    one_per_device: bool,
+    /// The table of mounts of this process, if it is wanted to check where paths lead here.
+    pub(super) own: Option<KeptFile>,
     /// The table of mounts that everything below was made from.
     table: Vec<u8>,
     pub(super) faults: Vec<BadField>,
@@ -34,6 +40,8 @@ pub(super) struct Mount {
     pub(super) fs_type: Vec<u8>,
     pub(super) point: Vec<u8>,
     pub(super) read_only: bool,
+    /// Whether its path leads to another device here; `None` if nobody wants to know.
+    pub(super) mismatch: Option<bool>,
     /// Position in [`Targets`].
     pub(super) target: usize,
 }
@@ -56,6 +64,8 @@ impl Mounts {
                 "collector.filesystem.fs-types-include",
                 "collector.filesystem.fs-types-exclude",
             )?,
+            one_per_device: args.on(ONE_PER_DEVICE),
+            own: args.on(MOUNT_CHECK).then(|| KeptFile::new("/proc/self/mountinfo".into())),
             rootfs: rootfs.get(..kept).unwrap_or_default().to_vec(),
             table: Vec::new(),
             faults: Vec::new(),
@@ -74,6 +84,8 @@ impl Mounts {
         self.faults.clear();
         self.shown.clear();
         self.infos.clear();
+        let own = self.own.as_mut().and_then(|own| own.read().ok()).map(Tree::new);
+        let (one_per_device, mut seen_devices) = (self.one_per_device, HashSet::new());
         let mut paths: Vec<(bool, CString)> = Vec::new();
         let mut positions: HashMap<CString, usize> = HashMap::new();
         let (mut seen, mut seen_infos) = (HashSet::new(), HashSet::new());
@@ -90,8 +102,13 @@ impl Mounts {
             if !self.mount_points.keeps(&point) || !self.fs_types.keeps(mount.fs_type) {
                 continue;
             }
+            if one_per_device && !seen_devices.insert((mount.major, mount.minor)) {
+                continue;
+            }
             let path = [&self.rootfs, &*mountinfo::unescape(stripped, |_| true)].concat();
             let Ok(path) = CString::new(path) else { continue };
+            let leads_to = own.as_ref().and_then(|own| own.device_of(path.to_bytes()));
+            let mismatch = leads_to.map(|device| device != (mount.major, mount.minor));
             let target = *positions.entry(path.clone()).or_insert_with(|| {
                 paths.push((is_remote(mount.fs_type), path));
                 paths.len() - 1
@@ -109,6 +126,7 @@ impl Mounts {
                 fs_type: mount.fs_type.to_vec(),
                 point: point.into_owned(),
                 read_only: mount.is_read_only(),
+                mismatch,
                 target,
             });
         }

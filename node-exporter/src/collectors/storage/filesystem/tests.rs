@@ -257,3 +257,39 @@ fn the_mounts_of_this_machine() {
     collector.update(&mut cx, &mut page).unwrap();
     assert!(page.samples() >= 9 && page.duplicates().is_empty());
 }
+
+#[test]
+fn only_the_first_mount_of_a_device_may_be_shown() {
+    let table = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n23 22 8:1 /x /bind rw - ext4 /dev/sda1 rw\n\
+        24 22 8:1 / /proc rw - ext4 /dev/sda1 rw\n25 22 0:30 / /pool rw - btrfs /dev/sdb rw\n\
+        26 22 0:30 /sub /pool/sub rw - btrfs /dev/sdb rw\n";
+    let points = |flags: &[(&'static str, &str)], family: &str| {
+        let (lines, _) = Rig::new(table, flags).scrape(&format!("{family}{{"));
+        let point = |line: &str| line.split("mountpoint=\"").nth(1)?.split('"').next().map(str::to_owned);
+        lines.lines().filter_map(point).collect::<Vec<_>>()
+    };
+    assert_eq!(points(&[], "node_filesystem_size_bytes"), ["/", "/bind", "/pool", "/pool/sub"]);
+    for family in ["node_filesystem_size_bytes", "node_filesystem_device_error", "node_filesystem_mount_info"] {
+        assert_eq!(points(&[(ONE_PER_DEVICE, "true")], family), ["/", "/pool"], "{family}");
+    }
+}
+
+#[test]
+fn mounts_that_are_not_seen_here_are_told() {
+    let table = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n24 22 8:17 / /mnt/new rw - xfs /dev/sdb1 rw\n";
+    let here = "90 1 0:50 / / rw - overlay overlay rw\n91 90 8:1 / /host rw - ext4 /dev/sda1 rw\n";
+    let flags = [(MOUNT_CHECK, "true"), ("path.rootfs", "/host")];
+    let mut rig = Rig::new(table, &flags);
+    rig.write("self/mountinfo", here);
+    rig.collector.mounts.own = Some(KeptFile::new(rig.dir.path().join("self/mountinfo")));
+    let (told, _) = rig.scrape("mismatch");
+    let family = "node_filesystem_mount_mismatch";
+    let root = format!("{family}{{device=\"/dev/sda1\",fstype=\"ext4\",mountpoint=\"/\"}} 0\n");
+    let new = format!("{family}{{device=\"/dev/sdb1\",fstype=\"xfs\",mountpoint=\"/mnt/new\"}}");
+    assert_eq!(told, format!("{root}{new} 1\n"));
+    // The host's table changes with its mounts, and with propagation so does the one here.
+    rig.write("self/mountinfo", &format!("{here}92 91 8:17 / /host/mnt/new rw - xfs /dev/sdb1 rw\n"));
+    rig.write("1/mountinfo", &format!("{table}25 22 8:33 / /mnt/more rw - xfs /dev/sdc1 rw\n"));
+    assert!(rig.scrape("mismatch").0.contains(&format!("{new} 0\n")));
+    assert_eq!(Rig::new(table, &[]).scrape("mismatch").0, "");
+}

@@ -1,6 +1,6 @@
 //! A text file as it is kept between scrapes: families with the same labels in every series, in the order of the page.
 
-use common::exposition::{Desc, Kind, Page, ParsedFamily, ParsedSample, parse_text};
+use common::exposition::{Desc, Kind, Page, ParsedFamily, ParsedSample, parse_leniently, parse_text};
 
 /// Label values of one family, given or filled in; more would be a memory bomb, not a text file.
 const MOST_VALUES: usize = 8 << 20;
@@ -34,13 +34,48 @@ struct Parts {
     count: f64,
 }
 
+/// How much is forgiven.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Reading {
+    /// A fault costs its line, not the file.
+    pub(super) lenient: bool,
+    /// A timestamp is no fault; it is left out.
+    pub(super) timestamps: bool,
+}
+
+/// What a file has to give.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    pub(super) families: Vec<Family>,
+    /// Lines and families that were left out.
+    pub(super) dropped: usize,
+    /// The first reason why the file is not as it should be.
+    pub(super) flaw: Option<String>,
+}
+
 /// Reads a text file; fails with the reason why it is refused as a whole.
-pub(super) fn parse(text: &[u8]) -> Result<Vec<Family>, String> {
+pub(super) fn parse(text: &[u8], how: Reading) -> Result<Content, String> {
+    if how.lenient {
+        let (parsed, flaws) = parse_leniently(text, how.timestamps);
+        let flaw = flaws.first.map(|first| first.to_string());
+        let mut content = Content { families: Vec::new(), dropped: flaws.dropped, flaw };
+        for family in parsed.families {
+            match Family::new(family) {
+                Ok(family) => content.families.push(family),
+                Err(reason) => {
+                    content.dropped += 1;
+                    content.flaw.get_or_insert(reason);
+                }
+            }
+        }
+        return Ok(content);
+    }
     let parsed = parse_text(text).map_err(|e| e.to_string())?;
-    if parsed.has_timestamps {
+    if parsed.has_timestamps && !how.timestamps {
         return Err("expected no timestamps, found some".to_owned());
     }
-    parsed.families.into_iter().map(Family::new).collect()
+    let families = parsed.families.into_iter().map(Family::new).collect::<Result<_, _>>()?;
+    Ok(Content { families, ..Content::default() })
 }
 
 impl Family {
@@ -74,6 +109,28 @@ impl Family {
         };
         let help = parsed.help.filter(|help| !help.is_empty());
         Ok(Self { name: parsed.name, help, kind: parsed.kind, keys, values: text, ends, numbers })
+    }
+
+    /// The labels of each series; one that is empty is none.
+    pub(super) fn series(&self) -> impl Iterator<Item = Vec<(&str, &str)>> {
+        let mut start = 0;
+        let values: Vec<&str> = (self.ends.iter())
+            .map(|&end| {
+                let value = self.values.get(start..end as usize).unwrap_or_default();
+                start = end as usize;
+                value
+            })
+            .collect();
+        let n_series = match &self.numbers {
+            Numbers::Plain(numbers) => numbers.len(),
+            Numbers::Parts(series) => series.len(),
+        };
+        let labels = move |at: usize| {
+            let own = values.iter().skip(at * self.keys.len()).take(self.keys.len());
+            let labels = self.keys.iter().zip(own).map(|(key, value)| (key.as_str(), *value));
+            labels.filter(|(_, value)| !value.is_empty()).collect()
+        };
+        (0..n_series).map(labels)
     }
 
     /// Writes all series; `keys` are the family's own.
@@ -133,7 +190,7 @@ mod tests {
 
     fn page_of(text: &str) -> String {
         let mut page = Page::default();
-        for family in parse(text.as_bytes()).unwrap() {
+        for family in parse(text.as_bytes(), Reading::default()).unwrap().families {
             let keys: Vec<&str> = family.keys.iter().map(String::as_str).collect();
             family.encode("", &keys, &mut page);
         }
@@ -161,13 +218,17 @@ mod tests {
 
     #[test]
     fn cut_short_and_garbage() {
-        let reason = |text: &str| parse(text.as_bytes()).unwrap_err();
+        let reason = |text: &str| parse(text.as_bytes(), Reading::default()).unwrap_err();
         assert_eq!(reason("x 1"), "line 1: expected a newline after the last line");
         assert_eq!(reason("x 1 1700000000000\n"), "expected no timestamps, found some");
         assert!(reason("\u{1}\n").starts_with("line 1: "));
-        assert!(parse(b"").unwrap().is_empty());
+        assert!(parse(b"", Reading::default()).unwrap().families.is_empty());
         let label = |i: usize| format!("l{i}=\"\",");
         let wide = format!("x{{{}}} 1\n", (0..10_000).map(label).collect::<String>());
-        assert_eq!(reason(&(wide + &"x 1\n".repeat(1000))), "x: 10000 labels in 1001 series are too many");
+        let wide = wide + &"x 1\n".repeat(1000) + "y 1\n";
+        assert_eq!(reason(&wide), "x: 10000 labels in 1001 series are too many");
+        let content = parse(wide.as_bytes(), Reading { lenient: true, timestamps: false }).unwrap();
+        assert_eq!((content.families.len(), content.dropped), (1, 1));
+        assert_eq!(content.flaw.as_deref(), Some("x: 10000 labels in 1001 series are too many"));
     }
 }
