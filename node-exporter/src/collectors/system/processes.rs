@@ -194,7 +194,7 @@ fn parse_state(text: &[u8]) -> Result<(u8, Words<'_>), BadField> {
 }
 
 /// ```text
-/// 4242 (tokio) worker) S 1 4242 4242 0 -1 4194560 9061 0 94 0 36 98 0 0 20 0 3 0 …
+/// 4242 (pool) worker) S 1 4242 4242 0 -1 4194560 9061 0 94 0 36 98 0 0 20 0 3 0 …
 /// ```
 fn parse_process(text: &[u8]) -> Result<Stat, BadField> {
     let (state, words) = parse_state(text)?;
@@ -209,7 +209,7 @@ fn parse_process(text: &[u8]) -> Result<Stat, BadField> {
 pub(in crate::collectors) const PARSER: Parser = Parser::new(
     "stat of a process",
     |bytes| eat((parse_process(bytes), parse_state(bytes))),
-    b"4242 (tokio) worker) S 1 4242 4242 0 -1 4194560 9061 9416027 94 2620 36 98 54406 13885 20 0 3 0 29 109604864 2507\n",
+    b"4242 (pool) worker) S 1 4242 4242 0 -1 4194560 9061 9416027 94 2620 36 98 54406 13885 20 0 3 0 29 109604864 2507\n",
 );
 
 #[cfg(test)]
