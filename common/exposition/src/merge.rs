@@ -217,6 +217,35 @@ mod tests {
     }
 
     #[test]
+    fn hidden_families_are_nowhere_and_asked_about_once() {
+        use std::sync::Arc;
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&asked);
+        let mut page = Page::default().hiding(Some(Arc::new(move |name: &str| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            name != LOAD.name
+        })));
+        for _ in 0..3 {
+            page.clear();
+            page.sample(&CPU, &["0", "idle"], 1.0);
+            page.sample(&CPU, &["0", "idle"], 1.0);
+            page.sample::<&str>(&Desc { help: "Other.", ..LOAD }, &[], 0.5);
+            page.sample::<&str>(&Desc::gauge(CPU.name, "", &[]), &[], 0.5);
+            assert_eq!((page.samples(), page.duplicates().len()), (1, 0));
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+        for n in 0..10_000 {
+            page.sample::<&str>(&Desc::gauge(&format!("x{n}"), "", &[]), &[], 0.5);
+        }
+        page.clear();
+        page.sample::<&str>(&LOAD, &[], 0.5);
+        assert!(page.families.len() < 10, "names that change all the time are forgotten");
+        let want = "# HELP node_load1 Load.\n# TYPE node_load1 gauge\nnode_load1 0.5\n";
+        assert_eq!(text(&mut [page], Format::Text), (want.to_owned(), vec![]));
+    }
+
+    #[test]
     fn openmetrics_says_it_its_own_way() {
         let mut page = Page::default();
         page.sample(&CPU, &["0", "idle"], 1.0);

@@ -268,10 +268,12 @@ impl Plan {
                 Some((at, stamp, file, families.as_ref().ok()?.families.as_slice()))
             })
             .collect();
-        let mut paths: HashMap<&str, String> = HashMap::new();
+        // Where each name comes from, and from how many files.
+        let mut paths: HashMap<&str, (String, usize)> = HashMap::new();
         for (_, _, file, families) in &good {
             for family in *families {
-                let paths = paths.entry(&family.name).or_default();
+                let (paths, count) = paths.entry(&family.name).or_default();
+                *count += 1;
                 let separator = if paths.is_empty() { "" } else { ", " };
                 *paths = format!("{paths}{separator}{}", file.path().display());
             }
@@ -279,7 +281,7 @@ impl Plan {
         // The first help text that a file gives for a name, and the first description that is exported.
         let mut given: HashMap<&str, &str> = HashMap::new();
         let mut first: BTreeMap<&str, (String, &Family)> = BTreeMap::new();
-        // The series of the names that several files have, or a file has twice.
+        // The series of the names that several files have.
         let mut series: HashMap<&str, HashSet<Vec<(&str, &str)>>> = HashMap::new();
         for (file, stamp, path, families) in
             good.iter().map(|(at, stamp, file, families)| (at, stamp, file.path(), families))
@@ -297,7 +299,10 @@ impl Plan {
                     continue;
                 }
                 let help = family.help.clone().unwrap_or_else(|| {
-                    format!("From {}.", paths.get(family.name.as_str()).map_or("a text file", String::as_str))
+                    format!(
+                        "From {}.",
+                        paths.get(family.name.as_str()).map_or("a text file", |(paths, _)| paths.as_str())
+                    )
                 });
                 match first.entry(&family.name) {
                     Slot::Occupied(taken) if taken.get().1.kind != family.kind => {
@@ -311,8 +316,14 @@ impl Plan {
                     Slot::Occupied(_) => {}
                     Slot::Vacant(slot) => drop(slot.insert((help.clone(), family))),
                 }
-                let taken = series.entry(&family.name).or_default();
-                if family.series().filter(|labels| !taken.insert(labels.clone())).count() > 0 {
+                let mut clashes = family.repeats;
+                if let Some((_, 2..)) = paths.get(family.name.as_str()) {
+                    let taken = series.entry(&family.name).or_default();
+                    for own in family.series() {
+                        clashes |= !taken.insert(own);
+                    }
+                }
+                if clashes {
                     plan.losers.insert(*file);
                 }
                 plan.entries.push(Entry { file: *file, family: at, help });

@@ -12,6 +12,8 @@ pub(super) struct Family {
     /// `None` also for an empty text.
     pub(super) help: Option<String>,
     pub(super) kind: Kind,
+    /// Whether a series is given more than once.
+    pub(super) repeats: bool,
     /// Label keys of all series, sorted.
     pub(super) keys: Vec<String>,
     /// Label values of all series, one after the other, as many per series as there are keys.
@@ -96,6 +98,8 @@ impl Family {
         let mut samples: Vec<&ParsedSample> = parsed.samples.iter().collect();
         samples.sort_by(|a, b| values(&keys, a).cmp(values(&keys, b)));
 
+        let same = |pair: &[&ParsedSample]| matches!(pair, [a, b] if values(&keys, a).eq(values(&keys, b)));
+        let repeats = samples.windows(2).any(same);
         let (mut text, mut ends) = (String::new(), Vec::with_capacity(keys.len() * samples.len()));
         for value in samples.iter().flat_map(|sample| values(&keys, sample)) {
             text.push_str(value);
@@ -108,7 +112,7 @@ impl Family {
             Kind::Summary | Kind::Histogram => Numbers::Parts(samples.into_iter().map(Parts::new).collect()),
         };
         let help = parsed.help.filter(|help| !help.is_empty());
-        Ok(Self { name: parsed.name, help, kind: parsed.kind, keys, values: text, ends, numbers })
+        Ok(Self { name: parsed.name, help, kind: parsed.kind, repeats, keys, values: text, ends, numbers })
     }
 
     /// The labels of each series; one that is empty is none.
