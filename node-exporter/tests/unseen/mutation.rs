@@ -36,7 +36,6 @@ const NAMES: &[&[u8]] =
     &[b"a b", b"q\"x", b"b\\s", b"n\xff\xfe", b"\xc3\xa4", b"x:1", b"..x", b"d-1.2", b"UPPER", b"0", b"two\nlines"];
 
 /// What was done to one file or folder.
-#[derive(Debug)]
 pub(crate) enum Mutation {
     /// A number became another.
     Number(String),
@@ -60,7 +59,17 @@ pub(crate) enum Mutation {
 
 impl fmt::Display for Mutation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        match self {
+            Self::Number(told) => write!(f, "another number, {told}"),
+            Self::Word(told) => write!(f, "another word, {told}"),
+            Self::Cut(at) => write!(f, "a cut behind {at} bytes"),
+            Self::Line(number, what) => write!(f, "line {number} {what}"),
+            Self::Space(what) => write!(f, "other white space: {what}"),
+            Self::Garbage(n) => write!(f, "{n} bytes of garbage"),
+            Self::Stead(what) => write!(f, "{what} in its place"),
+            Self::Renamed(name) => write!(f, "the name {name}"),
+            Self::Copied => f.write_str("a hundred copies"),
+        }
     }
 }
 
