@@ -308,13 +308,12 @@ impl Tree {
         });
         for page in &pages {
             let lost = Stake::between(&self.good, page).gone;
-            let more = lost
-                .difference(&gone)
-                .find(|series| !paths.iter().any(|path| shared(&self.short(path), series)))
-                .map(|(family, labels)| format!("{family}{labels:?}"));
-            let strange =
-                page.keys().find(|series| !self.promises(series)).map(|(family, labels)| format!("{family}{labels:?}"));
-            for complaint in more.into_iter().chain(strange) {
+            let spared = |series: &Series| paths.iter().any(|path| shared(&self.short(path), series));
+            let more = lost.difference(&gone).find(|series| !spared(series));
+            let strange = page.keys().find(|series| !self.promises(series) && !spared(series));
+            let complaints: Vec<String> =
+                more.into_iter().chain(strange).map(|(family, labels)| format!("{family}{labels:?}")).collect();
+            for complaint in complaints {
                 let what = format!("{complaint} by round {number} of {paths:?} that come and go");
                 self.failures.push(format!("{}: {what}", self.name));
             }
