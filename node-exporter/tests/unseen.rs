@@ -43,7 +43,7 @@ use crate::trees::{copy, engine, recorded, scrape};
 const TREES: &[&str] = &["board", "laptop", "node"];
 
 /// Mutations per tree.
-const ROUNDS: u64 = 220;
+const ROUNDS: u64 = 160;
 
 /// Family, labels.
 type Series = (String, Vec<(String, String)>);
@@ -99,6 +99,13 @@ impl Stake {
         }
         stake
     }
+}
+
+/// A collector and what it tells of the good tree.
+struct Collector {
+    place: usize,
+    name: &'static str,
+    series: BTreeSet<Series>,
 }
 
 /// A copy of a recorded tree, and what it is like while nothing is wrong.
@@ -178,10 +185,7 @@ impl Tree {
         self.learn(&path);
         let (spoilt, mutation) =
             if of_folder { Spoilt::folder(&path, &stash, &mut dice) } else { Spoilt::file(&path, &stash, &mut dice) };
-        let what = format!(
-            "{mutation}\n    UNSEEN={}:{number} cargo test -p node-exporter --test unseen -- {}",
-            self.name, self.name
-        );
+        let what = format!("{mutation}\n    {}", self.again(&number.to_string()));
         let got = self.look(&format_args!("{}: {what}", path.display()));
         spoilt.restore();
         for complaint in self.judge(&path, &mutation, &got) {
@@ -238,38 +242,67 @@ impl Tree {
         complaints
     }
 
-    /// What goes with each file: no more than with its folder, and a whole collector only where that is written down.
+    /// What goes with each file: no more than with its folder, and a whole collector only where that is written down. A
+    /// folder in place of the file, the error that every file can have, takes no more than that.
     fn boundaries(&mut self) {
         let collectors = self.collectors();
+        let stash = self.stash();
         for path in self.files.clone() {
             self.learn(&path);
             let short = self.short(&path);
-            let gone = self.stakes.get(&path).unwrap().gone.clone();
-            for (collector, all) in &collectors {
-                let told = ALL_THERE_IS.iter().any(|(file, whose)| whose == collector && short.contains(file));
-                if !told && !all.is_empty() && all.is_subset(&gone) {
-                    self.complain(&path, &format!("its removal takes all of {collector}"));
-                }
-            }
-            let folder = path.parent().unwrap().to_owned();
-            let gone: BTreeSet<Series> = gone.into_iter().filter(|series| !shared(&short, series)).collect();
-            if gone.is_empty() || !self.folders.contains(&folder) {
+            let Stake { gone, changed } = self.stakes.get(&path).unwrap();
+            let gone: BTreeSet<Series> = gone.iter().filter(|series| !shared(&short, series)).cloned().collect();
+            let whose: Vec<&Collector> = collectors
+                .iter()
+                .filter(|collector| gone.union(changed).any(|series| collector.series.contains(series)))
+                .collect();
+            if whose.is_empty() {
                 continue;
             }
-            self.learn(&folder);
-            if let Some((family, labels)) = gone.difference(&self.stakes.get(&folder).unwrap().gone).next() {
-                let what = format!("its removal takes {family}{labels:?}, which that of its folder does not");
-                self.complain(&path, &what);
+            let mut complaints = Vec::new();
+            for collector in &whose {
+                let told = |(file, name): &(&str, &str)| *name == collector.name && short.contains(file);
+                if !ALL_THERE_IS.iter().any(told) && collector.series.is_subset(&gone) {
+                    complaints.push(format!("its removal takes all of {}", collector.name));
+                }
+            }
+            let (spoilt, mutation) = Spoilt::by_folder(&path, &stash);
+            let places = whose.iter().map(|collector| collector.place).collect();
+            let mut got = seen(scrape(&engine(&self.root()), Some(places), &path.display()));
+            spoilt.restore();
+            let others = |series: &Series| !whose.iter().any(|collector| collector.series.contains(series));
+            got.extend(
+                self.good.iter().filter(|(series, _)| others(series)).map(|(s, value)| (s.clone(), value.clone())),
+            );
+            complaints.extend(self.judge(&path, &mutation, &got).iter().map(|said| format!("{said} by {mutation}")));
+            let folder = path.parent().unwrap().to_owned();
+            if !gone.is_empty() && self.folders.contains(&folder) {
+                self.learn(&folder);
+                if let Some((family, labels)) = gone.difference(&self.stakes.get(&folder).unwrap().gone).next() {
+                    let what = format!("its removal takes {family}{labels:?}, which that of its folder does not");
+                    complaints.push(what);
+                }
+            }
+            for complaint in complaints {
+                self.complain(&path, &format!("{complaint}\n    {}", self.again("files")));
             }
         }
     }
 
-    /// The series of each collector.
-    fn collectors(&self) -> BTreeMap<&'static str, BTreeSet<Series>> {
+    /// The collectors that have something to tell, with their series.
+    fn collectors(&self) -> Vec<Collector> {
         let engine = engine(&self.root());
-        let alone = |at: usize| seen(scrape(&engine, Some(vec![at]), &"the good tree")).into_keys().collect();
-        let rows = PROGRAM.rows;
-        of_files().into_iter().flatten().filter_map(|at| Some((rows.get(at)?.name, alone(at)))).collect()
+        let alone = |place: usize| {
+            let series = seen(scrape(&engine, Some(vec![place]), &"the good tree")).into_keys().collect();
+            Some(Collector { place, name: PROGRAM.rows.get(place)?.name, series })
+        };
+        let all = of_files().into_iter().flatten().filter_map(alone);
+        all.filter(|collector| !collector.series.is_empty()).collect()
+    }
+
+    /// How to repeat a part of this.
+    fn again(&self, part: &str) -> String {
+        format!("UNSEEN={}:{part} cargo test -p node-exporter --test unseen -- {}", self.name, self.name)
     }
 
     /// Scrapes, by a process that keeps its files and by new ones, while files and folders come and go.
@@ -314,7 +347,8 @@ impl Tree {
             let complaints: Vec<String> =
                 more.into_iter().chain(strange).map(|(family, labels)| format!("{family}{labels:?}")).collect();
             for complaint in complaints {
-                let what = format!("{complaint} by round {number} of {paths:?} that come and go");
+                let what =
+                    format!("{complaint} by {paths:?} that come and go\n    {}", self.again(&format!("m{number}")));
                 self.failures.push(format!("{}: {what}", self.name));
             }
         }
@@ -337,7 +371,11 @@ fn check(name: &'static str) {
     let mut tree = Tree::new(name);
     if let Ok(only) = env::var("UNSEEN") {
         match only.split_once(':') {
-            Some((of, number)) if of == name => tree.round(number.parse().unwrap()),
+            Some((of, "files")) if of == name => tree.boundaries(),
+            Some((of, number)) if of == name => match number.strip_prefix('m') {
+                Some(number) => tree.in_motion(number.parse().unwrap()),
+                None => tree.round(number.parse().unwrap()),
+            },
             _ => {}
         }
         return tree.end();

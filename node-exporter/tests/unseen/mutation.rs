@@ -87,6 +87,13 @@ impl<'s> Spoilt<'s> {
         Self { path: path.to_owned(), stash, others: Vec::new() }
     }
 
+    /// Puts an empty folder in place of what is at `path`.
+    pub(crate) fn by_folder(path: &Path, stash: &'s Path) -> (Self, Mutation) {
+        let spoilt = Self::removed(path, stash);
+        fs::create_dir(path).unwrap();
+        (spoilt, Mutation::Stead("an empty folder"))
+    }
+
     /// Mutates the file at `path`.
     pub(crate) fn file(path: &Path, stash: &'s Path, dice: &mut Dice) -> (Self, Mutation) {
         let good = fs::read(path).unwrap();
