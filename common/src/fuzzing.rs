@@ -289,17 +289,28 @@ fn mutate(text: &mut Vec<u8>, dice: &mut Dice) {
 }
 
 /// xorshift64: the same throws in every run.
-struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    fn below(&mut self, n: usize) -> usize {
+    /// Dice whose throws go by `seed`; those of neighbouring seeds have nothing in common.
+    pub fn new(seed: u64) -> Self {
+        let mut mixed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        // Zero is the one state that never changes.
+        Self((mixed ^ (mixed >> 31)).max(1))
+    }
+
+    /// A number below `n`, or 0 when there is none.
+    pub fn below(&mut self, n: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 % n.max(1) as u64) as usize
     }
 
-    fn pick<T: Copy + Default>(&mut self, of: &[T]) -> T {
+    /// One of these, or nothing much when there are none.
+    pub fn pick<T: Copy + Default>(&mut self, of: &[T]) -> T {
         of.get(self.below(of.len())).copied().unwrap_or_default()
     }
 }

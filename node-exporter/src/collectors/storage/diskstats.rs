@@ -331,10 +331,11 @@ struct Facts {
     ata_rotation_rate: Option<f64>,
 }
 
-/// The properties of a device: lines `E:KEY=value`, the last of a key counts.
+/// The properties of a device: lines `E:KEY=value`, the last of a key counts, a carriage return at the end does not.
 fn parse_udev(text: &[u8]) -> Facts {
     let get = |key: &[u8]| {
         let value = |(_, line): (u32, &'_ [u8])| -> Option<Vec<u8>> {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
             Some(line.strip_prefix(b"E:")?.strip_prefix(key)?.strip_prefix(b"=")?.to_vec())
         };
         lines(text).filter_map(value).last().unwrap_or_default()
@@ -409,6 +410,7 @@ mod tests {
             Facts { model: b"A=B".to_vec(), serial: b"s".to_vec(), ata_write_cache: Some(1.0), ..Facts::default() };
         assert_eq!(facts, want);
         assert_eq!(parse_udev(b"E:ID_ATA_WRITE_CACHE=1\n\xff\xfe"), Facts::default());
+        assert_eq!(parse_udev(b"E:ID_MODEL=A\r\nE:ID_ATA=1\r\n").model, b"A", "lines that end as those of DOS");
     }
 
     const SDA: &str = "8 0 sda 1 2 3 4 5 6 7 8 9 10 11\n";
