@@ -361,7 +361,10 @@ mod tests {
             &ROW,
             &[("sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", "7")],
             &[r#"node_cpu_scaling_frequency_hertz{cpu="0"} 7000"#],
-            &["sys/devices/system/cpu/offline: No such file or directory (os error 2)"],
+            &[
+                "sys/devices/system/cpu/offline: No such file or directory (os error 2)",
+                "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor: No such file or directory (os error 2)",
+            ],
         );
         check(&ROW, &[OFFLINE], &[], &["sys/devices/system/cpu: no CPU has a directory there"]);
         check(
