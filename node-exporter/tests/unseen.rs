@@ -229,7 +229,7 @@ impl Tree {
         };
         add("of an unknown kind", new.iter().copied().filter(strange).collect());
         if let Mutation::Number(told) = mutation {
-            let number = told.rsplit(' ').next().unwrap().trim_start_matches('0');
+            let number = told.rsplit(' ').next().unwrap().trim_start_matches(['+', '-', '0']);
             let unlike = |series: &&Series| {
                 !listed(NAMED_BY_THE_HOST, &series.0)
                     && !number.is_empty()

@@ -65,6 +65,8 @@ pub(crate) const ALL_THERE_IS: &[(&str, &str)] = &[
     ("qdisc/results.json", "qdisc"),
     ("0000:04:00.0/uevent", "drm"),
     ("ksm/run", "ksmd"),
+    ("supervise/status", "runit"),
+    ("wifi/interfaces.json", "wifi"),
 ];
 
 /// Series that a file is not all of: part of the file's path, beginning of the family.
@@ -75,6 +77,10 @@ const SHARED: &[(&str, &str)] = &[
     ("system/cpu/cpu", "node_cpu_core_throttles_total"),
     ("system/cpu/cpu", "node_cpu_online"),
     ("system/cpu/cpu", "node_cpu_package_throttles_total"),
+    // The name of a chip decides what it and its siblings are called.
+    ("/name", "node_hwmon_"),
+    // Kernels that no longer count say 0.
+    ("/cache_readaheads", "node_bcache_cache_readaheads_total"),
     // 0 is what an absent one means.
     ("/sriov_", "node_pcidevice_sriov_"),
     // Live paths are not counted when the state of one is not known.
