@@ -7,7 +7,7 @@
 
 /// Most code that the kernel maps for the sake of one function.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const PIECE_BYTES: usize = 64 << 10;
+const PIECE_BYTES: usize = 32 << 10;
 
 /// From here on a buffer has pages of its own: it grows without being copied, and goes back when it is dropped.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
