@@ -233,7 +233,7 @@ impl<'s> Spoilt<'s> {
             }
             _ => {
                 self.write(b"1\n");
-                fs::set_permissions(&self.path, fs::Permissions::from_mode(0)).unwrap();
+                fs::set_permissions(&self.path, fs::Permissions::from_mode(0o0)).unwrap();
                 Mutation::Stead("what may not be read")
             }
         }
