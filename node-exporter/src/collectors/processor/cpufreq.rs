@@ -128,8 +128,16 @@ impl Cpufreq {
     /// Makes the portions anew when other CPUs are to be read.
     fn arrange(&mut self, cx: &mut Scrape) -> Result<(), CollectError> {
         let changed = self.dirs.refresh();
-        // A CPU that is off then costs a few failed reads, not the clocks of all others.
-        let offline = cx.ok(self.dirs.offline()).unwrap_or_default();
+        let none = self.dirs.labels().is_empty();
+        let offline = match self.dirs.offline() {
+            Ok(offline) => offline,
+            Err(e) if none => return Err(e),
+            // A CPU that is off then costs a few failed reads, not the clocks of all others.
+            Err(e) => {
+                cx.fault(e);
+                &[]
+            }
+        };
         let offline_cpus = parse_cpu_list(offline);
         if offline_cpus.is_none() {
             let bad = BadField::new(1, "CPUs that are off", "a list such as 1-3,8", offline.trim_ascii());
@@ -356,15 +364,19 @@ mod tests {
     }
 
     #[test]
-    fn lists_that_must_be_there() {
+    fn lists_that_are_missing_or_broken() {
         check(
             &ROW,
-            &[("sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", "7")],
-            &[r#"node_cpu_scaling_frequency_hertz{cpu="0"} 7000"#],
             &[
-                "sys/devices/system/cpu/offline: No such file or directory (os error 2)",
-                "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor: No such file or directory (os error 2)",
+                ("sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", "7"),
+                ("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "a\n"),
+                ("sys/devices/system/cpu/cpu0/cpufreq/scaling_available_governors", "a\n"),
             ],
+            &[
+                r#"node_cpu_scaling_frequency_hertz{cpu="0"} 7000"#,
+                r#"node_cpu_scaling_governor{cpu="0",governor="a"} 1"#,
+            ],
+            &["sys/devices/system/cpu/offline: No such file or directory (os error 2)"],
         );
         check(&ROW, &[OFFLINE], &[], &["sys/devices/system/cpu: no CPU has a directory there"]);
         check(
