@@ -39,7 +39,7 @@ pub fn sys_path(args: &Args, rel: &str) -> PathBuf {
     Path::new(args.text("path.sysfs")).join(rel)
 }
 
-/// No file of proc is longer than this on any host; a longer one is cut here.
+/// No file of proc is longer than this on any host; a longer one is refused.
 const MOST_BYTES: usize = 32 << 20;
 
 /// Descriptors that are held open over scrapes, in all collectors together.
@@ -164,7 +164,8 @@ fn pread_whole(fd: &OwnedFd, text: &mut Vec<u8>) -> io::Result<()> {
         match rustix::io::pread(fd, rustix::buffer::spare_capacity(text), at) {
             // Only a read of 0 is the end: the kernel returns short reads to keep lines whole.
             Ok(0) => return Ok(()),
-            Ok(_) if text.len() >= MOST_BYTES => return Ok(()),
+            // Half a table would be wrong sums.
+            Ok(_) if text.len() >= MOST_BYTES => return Err(Errno::FBIG.into()),
             Ok(_) => {}
             Err(Errno::INTR) => {}
             Err(e) => return Err(e.into()),
