@@ -11,6 +11,9 @@
     reason = "a test that cannot go on should stop; clippy's own exception does not reach helpers outside #[test]"
 )]
 
+#[path = "trees/not_from_files.rs"]
+mod not_from_files;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -25,21 +28,7 @@ use common::scrape::{Engine, Request};
 use node_exporter::PROGRAM;
 use node_exporter::collectors::COLLECTORS;
 
-/// These ask the running kernel or a service, whatever the flags say.
-const NOT_FROM_FILES: &[&str] = &[
-    "ethtool",
-    "filesystem",
-    "logind",
-    "network_route",
-    "ntp",
-    "perf",
-    "selinux",
-    "supervisord",
-    "systemd",
-    "tcpstat",
-    "timex",
-    "uname",
-];
+use crate::not_from_files::NOT_FROM_FILES;
 
 /// Families with a value that no two runs share.
 const VOLATILE: &[&str] = &[

@@ -20,6 +20,8 @@
 
 #[path = "unseen/mutation.rs"]
 mod mutation;
+#[path = "trees/not_from_files.rs"]
+mod not_from_files;
 #[path = "unseen/tables.rs"]
 mod tables;
 mod trees;
@@ -37,7 +39,8 @@ use node_exporter::PROGRAM;
 use tempfile::TempDir;
 
 use crate::mutation::{Mutation, Spoilt};
-use crate::tables::{ALL_THERE_IS, FROM_THE_KERNEL, NAMED_BY_THE_HOST, NOT_OF_THE_HOST, listed, shared};
+use crate::not_from_files::NOT_FROM_FILES;
+use crate::tables::{ALL_THERE_IS, NAMED_BY_THE_HOST, NOT_OF_THE_HOST, listed, shared};
 use crate::trees::{copy, engine, recorded, scrape};
 
 const TREES: &[&str] = &["board", "laptop", "node"];
@@ -68,7 +71,7 @@ fn seen(page: ParsedText) -> Seen {
 /// The collectors that read a tree, by their places.
 fn of_files() -> Option<Vec<usize>> {
     let rows = PROGRAM.rows.iter().enumerate();
-    Some(rows.filter(|(_, row)| !FROM_THE_KERNEL.contains(&row.name)).map(|(at, _)| at).collect())
+    Some(rows.filter(|(_, row)| !NOT_FROM_FILES.contains(&row.name)).map(|(at, _)| at).collect())
 }
 
 /// Families with the names of their labels.

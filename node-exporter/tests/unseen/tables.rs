@@ -1,21 +1,5 @@
 //! What the rules of these tests do not hold for, and why.
 
-/// Collectors that ask the running kernel or another program, whatever tree is read.
-pub(crate) const FROM_THE_KERNEL: &[&str] = &[
-    "ethtool",
-    "filesystem",
-    "logind",
-    "network_route",
-    "ntp",
-    "perf",
-    "selinux",
-    "supervisord",
-    "systemd",
-    "tcpstat",
-    "timex",
-    "uname",
-];
-
 /// Families with a value that no two scrapes share, and those about the scrape itself.
 pub(crate) const NOT_OF_THE_HOST: &[&str] =
     &["node_scrape_collector_", "node_textfile_mtime_seconds", "node_time_seconds", "node_time_zone_offset_seconds"];
