@@ -50,6 +50,81 @@ impl Line<'_> {
     }
 }
 
+/// A version of the protocol, whose calls one line has by procedure.
+pub(crate) struct Version {
+    /// First word of the line.
+    pub(crate) key: &'static str,
+    /// The version as a label.
+    pub(crate) label: &'static str,
+    /// In the order of their numbers; those without a name are not told.
+    pub(crate) procedures: &'static [&'static str],
+    /// How many of them there have to be; `None` where the line begins with calls and not with the number of procedures.
+    pub(crate) least: Option<usize>,
+}
+
+/// What a text tells.
+pub(crate) enum Told<'l> {
+    /// A line that is of no version.
+    Line(&'l Line<'l>),
+    /// How often a procedure of a version was called.
+    Calls {
+        /// The version as a label.
+        version: &'static str,
+        /// The name of the procedure.
+        procedure: &'static str,
+        /// How often.
+        calls: f64,
+    },
+}
+
+/// Tells all of a text to `each`, which says whether it knows a line; gives the lines that are malformed.
+///
+/// Once a line was understood, what this kernel does not know was never called: 0.
+pub(crate) fn tell<const N: usize>(
+    text: &[u8],
+    versions: &[Version; N],
+    each: &mut dyn FnMut(Told<'_>) -> Result<bool, BadField>,
+) -> Vec<BadField> {
+    let (mut problems, mut spoken, mut understood) = (Vec::new(), [false; N], false);
+    for line in parse(text) {
+        let known = versions.iter().zip(&mut spoken).find(|(version, _)| version.key.as_bytes() == line.key);
+        let told = match known {
+            Some((version, spoken)) => {
+                *spoken = true;
+                version.tell(Some(&line), each)
+            }
+            None => each(Told::Line(&line)),
+        };
+        match told {
+            Ok(known) => understood |= known,
+            Err(bad) => problems.push(bad),
+        }
+    }
+    let silent = versions.iter().zip(spoken).filter(|(_, spoken)| understood && !spoken);
+    problems.extend(silent.filter_map(|(version, _)| version.tell(None, each).err()));
+    problems
+}
+
+impl Version {
+    fn tell(
+        &self,
+        line: Option<&Line<'_>>,
+        each: &mut dyn FnMut(Told<'_>) -> Result<bool, BadField>,
+    ) -> Result<bool, BadField> {
+        let (mut by_number, mut alone) = (None, None);
+        match (line, self.least) {
+            (Some(line), Some(least)) => by_number = Some(line.calls(least)?),
+            (Some(line), None) => alone = Some(line.numbers::<1>("calls")?),
+            (None, _) => {}
+        }
+        let calls = by_number.into_iter().flatten().chain(alone.into_iter().flatten()).chain(std::iter::repeat(0.0));
+        for (&procedure, calls) in self.procedures.iter().zip(calls).filter(|(procedure, _)| !procedure.is_empty()) {
+            each(Told::Calls { version: self.label, procedure, calls })?;
+        }
+        Ok(true)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

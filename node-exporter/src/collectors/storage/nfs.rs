@@ -12,7 +12,7 @@ use common::exposition::{Desc, Page};
 use common::fuzzing::{Parser, eat};
 
 use crate::fs::KeptFile;
-use crate::kernel::sunrpc::{self, Line};
+use crate::kernel::sunrpc::{self, Line, Told, Version};
 
 /// The row in the table.
 pub(in crate::collectors) const ROW: Row = Row::on("nfs", "calls of the NFS client, /proc/net/rpc/nfs", &[], |args| {
@@ -57,14 +57,11 @@ const OPERATIONS_4: [&str; 59] = [
     "DestroyClientID", "Seek", "Allocate", "DeAllocate", "LayoutStats", "Clone",
 ];
 
-/// A version of the protocol: the line of its calls, its label, its procedures, and how many of those there have to be.
-/// Version 4 has gained some ever since.
-type Version = (&'static str, &'static str, &'static [&'static str], usize);
-
+/// Version 4 has gained operations ever since.
 const VERSIONS: [Version; 3] = [
-    ("proc2", "2", &PROCEDURES_2, PROCEDURES_2.len()),
-    ("proc3", "3", &PROCEDURES_3, PROCEDURES_3.len()),
-    ("proc4", "4", &OPERATIONS_4, 0),
+    Version { key: "proc2", label: "2", procedures: &PROCEDURES_2, least: Some(PROCEDURES_2.len()) },
+    Version { key: "proc3", label: "3", procedures: &PROCEDURES_3, least: Some(PROCEDURES_3.len()) },
+    Version { key: "proc4", label: "4", procedures: &OPERATIONS_4, least: Some(0) },
 ];
 
 struct Nfs {
@@ -76,18 +73,13 @@ impl Collector for Nfs {
         let Some(text) = self.file.read_if_present()? else {
             return Err(CollectError::no_data("the NFS client is not loaded"));
         };
-        let (mut problems, mut spoken, mut understood) = (Vec::new(), [false; VERSIONS.len()], false);
-        for line in sunrpc::parse(text) {
-            match encode(&line, page, &mut spoken) {
-                Ok(known) => understood |= known,
-                Err(bad) => problems.push(bad),
+        let problems = sunrpc::tell(text, &VERSIONS, &mut |told| match told {
+            Told::Line(line) => encode(line, page),
+            Told::Calls { version, procedure, calls } => {
+                page.sample(&REQUESTS, &[procedure, version], calls);
+                Ok(true)
             }
-        }
-        for ((_, label, procedures, _), spoken) in VERSIONS.iter().zip(spoken) {
-            if understood && !spoken {
-                requests(procedures, label, std::iter::empty(), page);
-            }
-        }
+        });
         for bad in problems {
             cx.fault(bad.in_file(self.file.path()));
         }
@@ -97,8 +89,8 @@ impl Collector for Nfs {
 
 const NONE: &[&str] = &[];
 
-/// Writes what a line tells, and notes which versions have one; gives whether the line is known.
-fn encode(line: &Line<'_>, page: &mut Page, spoken: &mut [bool; VERSIONS.len()]) -> Result<bool, BadField> {
+/// Writes what a line tells; gives whether the line is known.
+fn encode(line: &Line<'_>, page: &mut Page) -> Result<bool, BadField> {
     match line.key {
         b"net" => {
             let [_, udp, tcp, connections] = line.numbers("packets and connections")?;
@@ -112,21 +104,9 @@ fn encode(line: &Line<'_>, page: &mut Page, spoken: &mut [bool; VERSIONS.len()])
             page.sample(&RETRANSMISSIONS, NONE, retransmissions);
             page.sample(&REFRESHES, NONE, refreshes);
         }
-        key => {
-            let known = VERSIONS.iter().zip(spoken).find(|((name, ..), _)| name.as_bytes() == key);
-            let Some(((_, label, procedures, least), spoken)) = known else { return Ok(false) };
-            *spoken = true;
-            requests(procedures, label, line.calls(*least)?, page);
-        }
+        _ => return Ok(false),
     }
     Ok(true)
-}
-
-/// What this kernel does not know was never called.
-fn requests(procedures: &[&str], version: &str, calls: impl Iterator<Item = f64>, page: &mut Page) {
-    for (procedure, calls) in procedures.iter().zip(calls.chain(std::iter::repeat(0.0))) {
-        page.sample(&REQUESTS, &[procedure, version], calls);
-    }
 }
 
 /// For the fuzzer.

@@ -13,7 +13,7 @@ use common::error::{BadField, CollectError};
 use common::exposition::{Desc, Page};
 
 use crate::fs::KeptFile;
-use crate::kernel::sunrpc::{self, Line};
+use crate::kernel::sunrpc::{self, Line, Told, Version};
 
 /// The row in the table.
 pub(in crate::collectors) const ROW: Row =
@@ -79,19 +79,13 @@ const OPERATIONS_4: [&str; 40] = [
     "SetClientID", "SetClientIDConfirm", "Verify", "Write", "RelLockOwner",
 ];
 
-/// Lines of calls: key, version of the protocol, procedures, and how many of those there have to be. Of version 4 there are
-/// those up to and with Write on kernels of long ago.
-type Version = (&'static str, &'static str, &'static [&'static str], usize);
-
+/// Of version 4 there are operations up to and with Write on kernels of long ago.
 const VERSIONS: [Version; 4] = [
-    ("proc2", "2", &PROCEDURES_2, PROCEDURES_2.len()),
-    ("proc3", "3", &PROCEDURES_3, PROCEDURES_3.len()),
-    ("proc4ops", "4", &OPERATIONS_4, 39),
-    (DELEGATED, "4", &["WdelegGetattr"], 1),
+    Version { key: "proc2", label: "2", procedures: &PROCEDURES_2, least: Some(PROCEDURES_2.len()) },
+    Version { key: "proc3", label: "3", procedures: &PROCEDURES_3, least: Some(PROCEDURES_3.len()) },
+    Version { key: "proc4ops", label: "4", procedures: &OPERATIONS_4, least: Some(39) },
+    Version { key: "wdeleg_getattr", label: "4", procedures: &["WdelegGetattr"], least: None },
 ];
-
-/// The number of this line is not that of the procedures, but of the calls.
-const DELEGATED: &str = "wdeleg_getattr";
 
 struct Nfsd {
     file: KeptFile,
@@ -102,18 +96,13 @@ impl Collector for Nfsd {
         let Some(text) = self.file.read_if_present()? else {
             return Err(CollectError::no_data("the NFS server is not loaded"));
         };
-        let (mut problems, mut spoken, mut understood) = (Vec::new(), [false; VERSIONS.len()], false);
-        for line in sunrpc::parse(text) {
-            match encode(&line, page, &mut spoken) {
-                Ok(known) => understood |= known,
-                Err(bad) => problems.push(bad),
+        let problems = sunrpc::tell(text, &VERSIONS, &mut |told| match told {
+            Told::Line(line) => encode(line, page),
+            Told::Calls { version, procedure, calls } => {
+                page.sample(&REQUESTS, &[procedure, version], calls);
+                Ok(true)
             }
-        }
-        for ((_, label, procedures, _), spoken) in VERSIONS.iter().zip(spoken) {
-            if understood && !spoken {
-                requests(procedures, label, std::iter::empty(), page);
-            }
-        }
+        });
         for bad in problems {
             cx.fault(bad.in_file(self.file.path()));
         }
@@ -123,8 +112,8 @@ impl Collector for Nfsd {
 
 const NONE: &[&str] = &[];
 
-/// Writes what a line tells, and notes which versions have one; gives whether the line is known.
-fn encode(line: &Line<'_>, page: &mut Page, spoken: &mut [bool; VERSIONS.len()]) -> Result<bool, BadField> {
+/// Writes what a line tells; gives whether the line is known.
+fn encode(line: &Line<'_>, page: &mut Page) -> Result<bool, BadField> {
     match line.key {
         b"rc" => {
             let [hits, misses, nocache] = line.numbers("calls")?;
@@ -163,26 +152,9 @@ fn encode(line: &Line<'_>, page: &mut Page, spoken: &mut [bool; VERSIONS.len()])
             page.sample(&ERRORS, &["cInt"], client);
             page.sample(&ERRORS, &["fmt"], format);
         }
-        key => {
-            let known = VERSIONS.iter().zip(spoken).find(|((name, ..), _)| name.as_bytes() == key);
-            let Some(((name, label, procedures, least), spoken)) = known else { return Ok(false) };
-            *spoken = true;
-            if *name == DELEGATED {
-                requests(procedures, label, line.numbers::<1>("calls")?.into_iter(), page);
-            } else {
-                requests(procedures, label, line.calls(*least)?, page);
-            }
-        }
+        _ => return Ok(false),
     }
     Ok(true)
-}
-
-/// What this kernel does not know was never called.
-fn requests(procedures: &[&str], version: &str, calls: impl Iterator<Item = f64>, page: &mut Page) {
-    let calls = calls.chain(std::iter::repeat(0.0));
-    for (procedure, calls) in procedures.iter().zip(calls).filter(|(procedure, _)| !procedure.is_empty()) {
-        page.sample(&REQUESTS, &[procedure, version], calls);
-    }
 }
 
 #[cfg(test)]
