@@ -7,7 +7,8 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -76,14 +77,40 @@ pub(crate) fn parse_stat(text: &str, page_bytes: f64) -> Option<Stat> {
 }
 
 /// Bytes that came in and went out on the IP layer of this network namespace.
-pub(crate) fn parse_netstat(text: &str) -> Option<(f64, f64)> {
+pub(crate) fn parse_netstat(text: &str) -> Option<Octets> {
     let mut lines = text.lines().filter(|line| line.starts_with("IpExt:"));
     let (names, values) = (lines.next()?, lines.next()?);
     let of = |wanted: &str| {
         let at = names.split(' ').position(|name| name == wanted)?;
         values.split(' ').nth(at)?.parse().ok()
     };
-    Some((of("InOctets")?, of("OutOctets")?))
+    Some(Octets { received: of("InOctets")?, sent: of("OutOctets")? })
+}
+
+/// Traffic of the IP layer of this network namespace.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Octets {
+    /// Bytes that came in.
+    pub received: f64,
+    /// Bytes that went out.
+    pub sent: f64,
+}
+
+/// What a collector has read a moment ago, for the next page.
+static OCTETS: Mutex<Option<(Instant, Octets)>> = Mutex::new(None);
+
+impl Octets {
+    /// For a collector that has just read `/proc/net/netstat` of this process: the kernel adds up hundreds of counters
+    /// of all CPUs for each reader, so that the next page does without a second reading.
+    pub fn tell(self) {
+        *OCTETS.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), self));
+    }
+
+    /// What was told, once, unless that was for another scrape.
+    fn told() -> Option<Self> {
+        let (when, octets) = OCTETS.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        (when.elapsed() < Duration::from_secs(1)).then_some(octets)
+    }
 }
 
 /// When the machine booted, in seconds since 1970. Read once: it moves only when somebody sets the clock, and the Go
@@ -130,9 +157,10 @@ impl Process {
         if let Some(open) = open_fds() {
             add(&OPEN_FDS, open);
         }
-        if let Some((received, sent)) = read(&self.netstat, &mut self.buffer).and_then(parse_netstat) {
-            add(&RECEIVED, received);
-            add(&SENT, sent);
+        let read = || read(&self.netstat, &mut self.buffer).and_then(parse_netstat);
+        if let Some(octets) = Octets::told().or_else(read) {
+            add(&RECEIVED, octets.received);
+            add(&SENT, octets.sent);
         }
     }
 }
@@ -159,7 +187,7 @@ mod tests {
     #[test]
     fn netstat() {
         let text = "TcpExt: A B\nTcpExt: 1 2\nIpExt: InNoRoutes InOctets OutOctets\nIpExt: 0 12 34\n";
-        assert_eq!(parse_netstat(text), Some((12.0, 34.0)));
+        assert_eq!(parse_netstat(text), Some(Octets { received: 12.0, sent: 34.0 }));
         assert_eq!(parse_netstat("IpExt: InOctets OutOctets\nIpExt: 12\n"), None);
         assert_eq!(parse_netstat("\u{0}"), None);
     }

@@ -13,6 +13,7 @@ use common::exposition::{Desc, Page};
 use common::fields::{Words, lines, parse_f64};
 use common::filter::Filter;
 use common::flags::Flag;
+use common::process::Octets;
 
 use crate::fs::KeptFile;
 
@@ -27,16 +28,19 @@ const FLAGS: &[Flag] = &[Flag::text(
 /// The row in the table.
 pub(in crate::collectors) const ROW: Row =
     Row::on("netstat", "protocol counters, /proc/net/netstat, snmp and snmp6", FLAGS, |args| {
-        let file = |rel| KeptFile::of_proc(args, rel);
+        let file = |rel| KeptFile::of_proc(args, rel).in_one_piece();
         Ok(Box::new(Netstat {
             fields: Filter::from_args(args, "collector.netstat.fields", "")?,
             tables: [Table::new(file("net/netstat")), Table::new(file("net/snmp"))],
+            own: args.text("path.procfs") == "/proc",
             snmp6: List { file: file("net/snmp6"), names: Vec::new() },
         }))
     });
 
 struct Netstat {
     fields: Filter,
+    /// Whether the tables are those of the network namespace of this process.
+    own: bool,
     tables: [Table; 2],
     snmp6: List,
 }
@@ -44,7 +48,10 @@ struct Netstat {
 impl Collector for Netstat {
     fn update(&mut self, cx: &mut Scrape, page: &mut Page) -> Result<(), CollectError> {
         for table in &mut self.tables {
-            table.gather(&mut self.fields, cx, page);
+            let octets = table.gather(&mut self.fields, cx, page);
+            if let Some(octets) = octets.filter(|_| self.own) {
+                octets.tell();
+            }
         }
         self.snmp6.gather(&mut self.fields, cx, page);
         Ok(())
@@ -91,6 +98,8 @@ struct Layout {
     n_words: usize,
     /// Position among the words, the protocol being 0.
     selected: Vec<(usize, Family)>,
+    /// Positions of what [`Octets`] has: received, sent.
+    octets: [Option<usize>; 2],
 }
 
 impl Layout {
@@ -105,7 +114,8 @@ impl Layout {
                 selected.extend(Family::of(protocol, field, fields).map(|family| (at, family)));
             }
         }
-        Self { names: names.to_vec(), n_words, selected }
+        let at = |name: &[u8]| Words::of(names).position(|word| word == name).filter(|_| protocol == b"IpExt");
+        Self { names: names.to_vec(), n_words, selected, octets: [at(b"InOctets"), at(b"OutOctets")] }
     }
 
     fn encode(&self, number: u32, values: &[u8], cx: &mut Vec<BadField>, page: &mut Page) {
@@ -126,6 +136,11 @@ impl Layout {
             }
         }
     }
+
+    fn octets(&self, values: &[u8]) -> Option<Octets> {
+        let [received, sent] = self.octets.map(|at| parse_f64(Words::of(values).nth(at?)?));
+        Some(Octets { received: received?, sent: sent? })
+    }
 }
 
 impl Table {
@@ -133,10 +148,15 @@ impl Table {
         Self { file, layouts: Vec::new() }
     }
 
-    fn gather(&mut self, fields: &mut Filter, cx: &mut Scrape, page: &mut Page) {
+    /// Gives the traffic of the IP layer if this is the table that has it.
+    fn gather(&mut self, fields: &mut Filter, cx: &mut Scrape, page: &mut Page) -> Option<Octets> {
+        let mut octets = None;
         let text = match self.file.read() {
             Ok(text) => text,
-            Err(e) => return cx.fault(e),
+            Err(e) => {
+                cx.fault(e);
+                return None;
+            }
         };
         let mut bad_fields = Vec::new(); // of a Vec that stays empty: no allocation
         let mut all = lines(text);
@@ -151,6 +171,7 @@ impl Table {
             }
             if let Some(layout) = self.layouts.get(n_pairs) {
                 layout.encode(number + 1, values, &mut bad_fields, page);
+                octets = octets.or_else(|| layout.octets(values));
             }
             n_pairs += 1;
         }
@@ -159,6 +180,7 @@ impl Table {
         for bad in bad_fields {
             cx.fault(bad.in_file(self.file.path()));
         }
+        octets
     }
 }
 
