@@ -28,7 +28,7 @@ pub(super) struct Wire {
     pub(super) epoch: u64,
     /// One per link, in the order of the links.
     slots: Vec<Slot>,
-    /// The next slot whose files are read again.
+    /// Scrapes since the files of the first slot were read again.
     next: usize,
     distrust: Option<Distrust>,
 }
@@ -41,6 +41,8 @@ struct Distrust {
 }
 
 const DISTRUST_SCRAPES: u32 = 20;
+/// From one link whose files are read anew to the next: opening three files is dear.
+const SCRAPES_PER_DOUBT: usize = 4;
 
 const SYSFS_MAGIC: u64 = 0x6265_6572;
 
@@ -115,10 +117,12 @@ impl Wire {
         agree
     }
 
-    /// Reads the files of one link anew at each scrape, so that nothing can stay wrong for ever.
+    /// Has the files of one link read anew at every few scrapes, so that nothing can stay wrong for ever.
     fn doubt_one(&mut self) {
-        self.next = if self.next < self.slots.len() { self.next } else { 0 };
-        if let Some(slot) = self.slots.get_mut(self.next) {
+        self.next = if self.next < self.slots.len() * SCRAPES_PER_DOUBT { self.next } else { 0 };
+        if self.next.is_multiple_of(SCRAPES_PER_DOUBT)
+            && let Some(slot) = self.slots.get_mut(self.next / SCRAPES_PER_DOUBT)
+        {
             slot.doubt();
         }
         self.next += 1;
