@@ -19,6 +19,7 @@ use rustix::fs::{Mode, OFlags, RawDir, SeekFrom};
 use rustix::io::Errno;
 
 pub mod fleeting;
+pub mod notified;
 pub mod plain;
 
 /// Where the host's trees are mounted.

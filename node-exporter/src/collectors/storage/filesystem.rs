@@ -17,7 +17,8 @@ use common::exposition::{Desc, Page};
 use common::flags::{Args, Flag};
 use rustix::io::Errno;
 
-use crate::fs::KeptFile;
+use crate::fs::notified::{Notified, Seen};
+use crate::fs::{KeptFile, proc_path};
 
 mod errno_text;
 mod mounts;
@@ -107,42 +108,65 @@ const FIELDS: [Field; 6] = [
 const TIMEOUT: &str = "mountpoint timeout";
 
 struct Filesystem {
-    first: KeptFile,
+    first: Notified,
     fallback: KeptFile,
+    /// Whether the mounts are of the second.
+    fell_back: bool,
     mounts: Mounts,
     targets: Targets,
+    /// Whether a file system said last that it is read-only or not, other than the table of mounts.
+    doubted: bool,
 }
 
 impl Collector for Filesystem {
     fn update(&mut self, cx: &mut Scrape, page: &mut Page) -> Result<(), CollectError> {
-        let file = match self.first.read_if_present()? {
-            Some(table) => {
-                self.mounts.follow(table, &mut self.targets);
-                &self.first
-            }
-            None => {
-                self.mounts.follow(self.fallback.read()?, &mut self.targets);
-                &self.fallback
-            }
-        };
-        for bad in &self.mounts.faults {
-            cx.fault(bad.clone().in_file(file.path()));
-        }
+        let fresh = self.follow(self.doubted)?;
         self.targets.ask(cx.deadline);
+        self.doubted = self.disagrees();
+        if self.doubted && !fresh {
+            self.follow(true)?;
+            self.targets.ask(cx.deadline);
+        }
+        for bad in &self.mounts.faults {
+            cx.fault(bad.clone().in_file(if self.fell_back { self.fallback.path() } else { self.first.path() }));
+        }
         self.encode(page);
         Ok(())
     }
 }
 
 impl Filesystem {
+    /// Follows the table of mounts; gives whether it was read for that.
+    fn follow(&mut self, doubted: bool) -> Result<bool, CollectError> {
+        let seen = self.first.look(doubted)?;
+        self.fell_back = seen == Seen::Absent;
+        match seen {
+            Seen::Same => return Ok(false),
+            Seen::Text(table) => self.mounts.follow(table, &mut self.targets),
+            Seen::Absent => self.mounts.follow(self.fallback.read()?, &mut self.targets),
+        }
+        Ok(true)
+    }
+
+    /// Whether a file system is read-only where the table of mounts says otherwise, or the other way round.
+    fn disagrees(&self) -> bool {
+        self.mounts.shown.iter().any(|mount| {
+            self.targets
+                .answer(mount.target)
+                .is_some_and(|answer| answer.is_ok_and(|usage| usage.read_only != mount.read_only))
+        })
+    }
+
     fn new(args: &Args, statfs: Arc<Statfs>) -> Result<Self, ConfigError> {
         let wait = args.duration("collector.filesystem.mount-timeout");
         let workers = usize::try_from(args.integer("collector.filesystem.stat-workers")).unwrap_or(1);
         Ok(Self {
-            first: KeptFile::of_proc(args, "1/mountinfo"),
+            first: Notified::new(proc_path(args, "1/mountinfo")),
             fallback: KeptFile::of_proc(args, "self/mountinfo"),
             mounts: Mounts::new(args)?,
             targets: Targets::new(wait, workers, statfs),
+            doubted: false,
+            fell_back: false,
         })
     }
 

@@ -49,9 +49,14 @@ pub(super) struct Usage {
     pub(super) avail_bytes: f64,
     pub(super) files: f64,
     pub(super) files_free: f64,
+    /// Whether nothing can be written, because of the mount or of the file system.
+    pub(super) read_only: bool,
 }
 
 pub(super) type Statfs = dyn Fn(&CStr) -> Result<Usage, Errno> + Send + Sync;
+
+/// A flag of statfs(2).
+const ST_RDONLY: i64 = 1;
 
 pub(super) fn statfs(path: &CStr) -> Result<Usage, Errno> {
     let fs = rustix::fs::statfs(path)?;
@@ -63,6 +68,7 @@ pub(super) fn statfs(path: &CStr) -> Result<Usage, Errno> {
         avail_bytes: bytes(fs.f_bavail),
         files: fs.f_files as f64,
         files_free: fs.f_ffree as f64,
+        read_only: fs.f_flags & ST_RDONLY != 0,
     })
 }
 

@@ -29,7 +29,14 @@ impl Fake {
         if path.ends_with("denied") {
             return Err(Errno::ACCESS);
         }
-        Ok(Usage { size_bytes: 4096.0, free_bytes: 3.0, avail_bytes: 2.0, files: 9.0, files_free: 8.0 })
+        Ok(Usage {
+            size_bytes: 4096.0,
+            free_bytes: 3.0,
+            avail_bytes: 2.0,
+            files: 9.0,
+            files_free: 8.0,
+            read_only: false,
+        })
     }
 
     fn let_go(&self) {
@@ -180,7 +187,7 @@ fn a_bad_line_costs_itself_at_every_scrape() {
 fn the_table_of_process_one_or_our_own() {
     let mut rig = Rig::new("", &[]);
     std::fs::remove_dir_all(rig.dir.path().join("1")).unwrap();
-    rig.collector.first = KeptFile::new(rig.dir.path().join("1/mountinfo"));
+    rig.collector.first = crate::fs::notified::Notified::new(rig.dir.path().join("1/mountinfo"));
     rig.check("", "! self/mountinfo: No such file or directory (os error 2)\n");
     rig.write("self/mountinfo", "1 0 0:1 / /a rw - tmpfs t rw\n");
     rig.check("info", "node_filesystem_mount_info{device=\"t\",major=\"0\",minor=\"1\",mountpoint=\"/a\"} 1\n");
