@@ -88,12 +88,61 @@ pub struct KeptFile {
     path: PathBuf,
     fd: Option<Kept>,
     text: Vec<u8>,
+    pieces: Pieces,
+}
+
+/// How the kernel makes the text of a file, by which a short read may be known to be the last one.
+#[derive(Clone, Copy)]
+enum Pieces {
+    /// In whatever pieces: only a read of nothing is the end.
+    Any,
+    /// In lines of at most this many bytes, as many as fit into a page.
+    Lines(usize),
+    /// All of it in one piece, however long.
+    One,
+}
+
+/// The least size of a page, and of what the kernel collects lines in (`seq_read_iter` in its fs/seq_file.c).
+const PAGE_BYTES: usize = 4096;
+
+impl Pieces {
+    /// Whether a first read of `n` bytes that left `room` was the last one.
+    fn are_all(self, n: usize, room: usize) -> bool {
+        match self {
+            Self::Any => false,
+            Self::Lines(longest) => room > longest && n + longest < PAGE_BYTES,
+            Self::One => room > 0,
+        }
+    }
+
+    /// Room that a read has to leave for [`are_all`](Self::are_all).
+    fn least_room(self) -> usize {
+        match self {
+            Self::Any | Self::One => 64,
+            Self::Lines(longest) => longest + 64,
+        }
+    }
 }
 
 impl KeptFile {
     /// A file that is opened at its first read.
     pub fn new(path: PathBuf) -> Self {
-        Self { path, fd: None, text: Vec::new() }
+        Self { path, fd: None, text: Vec::new(), pieces: Pieces::Any }
+    }
+
+    /// The kernel makes the text in one piece (`single_open`): a read that leaves room is the last one.
+    #[must_use]
+    pub fn in_one_piece(mut self) -> Self {
+        self.pieces = Pieces::One;
+        self
+    }
+
+    /// The kernel makes the text line by line, none longer than `longest` bytes: a read that leaves room for another
+    /// line, here and in a page, is the last one. For tables that the kernel walks once more to find their end.
+    #[must_use]
+    pub fn in_lines(mut self, longest: usize) -> Self {
+        self.pieces = Pieces::Lines(longest);
+        self
     }
 
     /// `<path.procfs>/<rel>`.
@@ -142,29 +191,34 @@ impl KeptFile {
 
     fn fill(&mut self) -> io::Result<()> {
         if let Some(Kept(fd)) = &self.fd {
-            match pread_whole(fd, &mut self.text) {
+            match pread_pieces(fd, &mut self.text, self.pieces) {
                 Ok(()) => return Ok(()),
                 Err(_) => self.fd = None,
             }
         }
         let fd = open(&self.path, OFlags::empty())?;
-        pread_whole(&fd, &mut self.text)?;
+        pread_pieces(&fd, &mut self.text, self.pieces)?;
         self.fd = Kept::new(fd).ok();
         Ok(())
     }
 }
 
 fn pread_whole(fd: &OwnedFd, text: &mut Vec<u8>) -> io::Result<()> {
+    pread_pieces(fd, text, Pieces::Any)
+}
+
+fn pread_pieces(fd: &OwnedFd, text: &mut Vec<u8>, pieces: Pieces) -> io::Result<()> {
     text.clear();
     loop {
-        if text.capacity() - text.len() < 64 {
+        if text.capacity() - text.len() < pieces.least_room() {
             // From small to twice as much: each file has its size on a host, so this ends after the first scrape.
             text.reserve_exact(text.len().max(256));
         }
-        let at = text.len() as u64;
-        match rustix::io::pread(fd, rustix::buffer::spare_capacity(text), at) {
-            // Only a read of 0 is the end: the kernel returns short reads to keep lines whole.
+        let (at, room) = (text.len(), text.capacity() - text.len());
+        match rustix::io::pread(fd, rustix::buffer::spare_capacity(text), at as u64) {
+            // In general only a read of 0 is the end: the kernel returns short reads to keep lines whole.
             Ok(0) => return Ok(()),
+            Ok(n) if at == 0 && pieces.are_all(n, room - n) => return Ok(()),
             // Half a table would be wrong sums.
             Ok(_) if text.len() >= MOST_BYTES => return Err(Errno::FBIG.into()),
             Ok(_) => {}
@@ -367,7 +421,7 @@ impl KeptDir {
                 .and_then(|_| fingerprint_entries(fd, &mut n));
             // As in `list`: the descriptor of a directory that was removed gives an empty listing or none.
             match print {
-                Ok(print) if n > 0 => return Ok(print),
+                Ok(print) if n > 0 || leads_to(&self.path, fd) => return Ok(print),
                 _ => self.fd = None,
             }
         }
@@ -384,7 +438,7 @@ impl KeptDir {
             Some(Kept(fd)) => {
                 rustix::fs::seek(fd, SeekFrom::Start(0)).is_ok()
                     && list_entries(fd, &mut self.entries).is_ok()
-                    && !self.entries.is_empty()
+                    && (!self.entries.is_empty() || leads_to(&self.path, fd))
             }
             None => false,
         };
@@ -397,6 +451,13 @@ impl KeptDir {
         }
         Ok(&self.entries)
     }
+}
+
+/// Whether `path` still leads to the directory that is open.
+fn leads_to(path: &Path, fd: &OwnedFd) -> bool {
+    let is =
+        |found: &rustix::fs::Stat, open: &rustix::fs::Stat| (found.st_dev, found.st_ino) == (open.st_dev, open.st_ino);
+    rustix::fs::stat(path).is_ok_and(|found| rustix::fs::fstat(fd).is_ok_and(|open| is(&found, &open)))
 }
 
 /// Lists a directory once, sorted by name.
@@ -596,6 +657,54 @@ mod tests {
         assert_eq!(names(&mut devices), ["d03", "d22"]);
         fs::remove_dir_all(dir.path()).unwrap();
         assert!(devices.refresh(|_, _| true, |_, _| 0).is_err());
+    }
+
+    #[test]
+    fn an_empty_directory_stays_open_and_its_replacement_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("d");
+        fs::create_dir(&path).unwrap();
+        let mut kept = KeptDir::new(path.clone());
+        for _ in 0..2 {
+            assert!(kept.list().unwrap().is_empty());
+        }
+        // What was open is moved away, not freed: its successor cannot have the same number.
+        fs::rename(&path, dir.path().join("old")).unwrap();
+        assert!(kept.list().is_err());
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("a"), "").unwrap();
+        assert_eq!(kept.list().unwrap(), [(b"a".to_vec(), EntryKind::File)]);
+        fs::remove_file(path.join("a")).unwrap();
+        assert!(kept.list().unwrap().is_empty());
+        fs::rename(&path, dir.path().join("older")).unwrap();
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("b"), "").unwrap();
+        assert_eq!(kept.list().unwrap(), [(b"b".to_vec(), EntryKind::File)]);
+    }
+
+    #[test]
+    fn the_end_of_a_text_is_known_by_how_the_kernel_makes_it() {
+        assert!(!Pieces::Any.are_all(1, 1000));
+        assert!(Pieces::One.are_all(5000, 1) && !Pieces::One.are_all(5000, 0));
+        let lines = Pieces::Lines(256);
+        assert!(lines.are_all(128, 300), "another line would have fitted");
+        assert!(!lines.are_all(128, 200), "not into the buffer");
+        assert!(!lines.are_all(3900, 1000), "not into a page");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        for len in [0, 1, 63, 64, 191, 192, 255, 256, 257, 4000, 5000, 100_000] {
+            let text: Vec<u8> = (0..len).map(|n| (n % 251) as u8).collect();
+            fs::write(&path, &text).unwrap();
+            for mut file in [
+                KeptFile::new(path.clone()),
+                KeptFile::new(path.clone()).in_one_piece(),
+                KeptFile::new(path.clone()).in_lines(256),
+            ] {
+                for _ in 0..2 {
+                    assert!(file.read().unwrap() == text, "{len}");
+                }
+            }
+        }
     }
 
     #[test]

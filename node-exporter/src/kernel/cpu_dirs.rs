@@ -31,7 +31,7 @@ struct List {
 
 impl List {
     fn new(path: PathBuf) -> Self {
-        Self { file: KeptFile::new(path), text: None }
+        Self { file: KeptFile::new(path).in_one_piece(), text: None }
     }
 
     /// Whether the file has another text now; one that cannot be read has none.

@@ -20,7 +20,7 @@ use crate::fs::KeptFile;
 /// The row in the table.
 pub(in crate::collectors) const ROW: Row = Row::on("meminfo", "use of memory, /proc/meminfo", FLAGS, |args| {
     let others = args.on(ALL_FIELDS).then(HashMap::new);
-    Ok(Box::new(Meminfo { file: KeptFile::of_proc(args, "meminfo"), others }))
+    Ok(Box::new(Meminfo { file: KeptFile::of_proc(args, "meminfo").in_one_piece(), others }))
 });
 
 const ALL_FIELDS: &str = "collector.meminfo.all-fields";

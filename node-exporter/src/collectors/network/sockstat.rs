@@ -17,7 +17,7 @@ use crate::fs::KeptFile;
 /// The row in the table.
 pub(in crate::collectors) const ROW: Row =
     Row::on("sockstat", "sockets in use, /proc/net/sockstat and sockstat6", &[], |args| {
-        let file = |rel| KeptFile::of_proc(args, rel);
+        let file = |rel| KeptFile::of_proc(args, rel).in_one_piece();
         Ok(Box::new(Sockstat {
             v4: file("net/sockstat"),
             v6: file("net/sockstat6"),

@@ -16,12 +16,15 @@ use crate::fs::KeptFile;
 /// The row in the table.
 pub(in crate::collectors) const ROW: Row =
     Row::on("udp_queues", "bytes queued in UDP sockets, /proc/net/udp and udp6", &[], |args| {
-        let file = |rel| KeptFile::of_proc(args, rel);
+        let file = |rel| KeptFile::of_proc(args, rel).in_lines(LONGEST_LINE);
         Ok(Box::new(UdpQueues { files: [("v4", file("net/udp")), ("v6", file("net/udp6"))] }))
     });
 
 const QUEUES: Desc =
     Desc::gauge("node_udp_queues", "Bytes waiting in the queues of all UDP sockets.", &["ip", "queue"]);
+
+/// The kernel pads IPv4's to 127 bytes; IPv6's have some 60 more.
+const LONGEST_LINE: usize = 256;
 
 struct UdpQueues {
     files: [(&'static str, KeptFile); 2],

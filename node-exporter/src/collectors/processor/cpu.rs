@@ -107,14 +107,14 @@ struct Cpu {
 
 fn new(args: &Args) -> Result<Box<dyn Collector>, ConfigError> {
     Ok(Box::new(Cpu {
-        stat: KeptFile::of_proc(args, "stat"),
+        stat: KeptFile::of_proc(args, "stat").in_one_piece(),
         times: Times::default(),
         guest: args.on("collector.cpu.guest"),
         per_cpu: args.on(PER_CPU),
         total: args.on(TOTAL).then_some(None),
         dirs: CpuDirs::new(args),
         topology: Topology::default(),
-        isolated: KeptFile::new(sys_path(args, "devices/system/cpu/isolated")),
+        isolated: KeptFile::new(sys_path(args, "devices/system/cpu/isolated")).in_one_piece(),
         isolated_labels: CpuLabels::default(),
         info: Info::new(args)?,
     }))

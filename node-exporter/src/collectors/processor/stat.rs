@@ -17,7 +17,10 @@ use crate::kernel::proc_stat::{self, Reading, VECTORS};
 /// The row in the table.
 pub(in crate::collectors) const ROW: Row =
     Row::on("stat", "interrupts, context switches and tasks, /proc/stat", FLAGS, |args| {
-        Ok(Box::new(Stat { file: KeptFile::of_proc(args, "stat"), softirq: args.on("collector.stat.softirq") }))
+        Ok(Box::new(Stat {
+            file: KeptFile::of_proc(args, "stat").in_one_piece(),
+            softirq: args.on("collector.stat.softirq"),
+        }))
     });
 
 const FLAGS: &[Flag] = &[Flag::switch("collector.stat.softirq", false, "Soft interrupts by vector.")];

@@ -15,7 +15,7 @@ use crate::fs::KeptFile;
 
 /// The row in the table.
 pub(in crate::collectors) const ROW: Row = Row::on("loadavg", "load averages, /proc/loadavg", &[], |args| {
-    Ok(Box::new(Loadavg { file: KeptFile::of_proc(args, "loadavg") }))
+    Ok(Box::new(Loadavg { file: KeptFile::of_proc(args, "loadavg").in_one_piece() }))
 });
 
 const LOAD1: Desc = Desc::gauge("node_load1", "Tasks running or waiting, averaged over one minute.", &[]);

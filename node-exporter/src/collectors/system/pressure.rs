@@ -17,8 +17,10 @@ use crate::fs::KeptFile;
 /// The row in the table.
 pub(in crate::collectors) const ROW: Row = Row::on("pressure", "time lost to shortages, /proc/pressure", &[], |args| {
     Ok(Box::new(Pressure {
-        resources: RESOURCES
-            .map(|(name, lines)| Resource { file: KeptFile::of_proc(args, &format!("pressure/{name}")), lines }),
+        resources: RESOURCES.map(|(name, lines)| Resource {
+            file: KeptFile::of_proc(args, &format!("pressure/{name}")).in_one_piece(),
+            lines,
+        }),
     }))
 });
 
