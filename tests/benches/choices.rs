@@ -18,7 +18,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flate2::{Compress, Compression, FlushCompress, Status};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
-use rustix::net::netlink::{ROUTE, SocketAddrNetlink};
+use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType, recv, sendto, socket};
 
 /// Below /proc; those that the running kernel lacks are left out.
@@ -108,7 +108,7 @@ fn dump(netlink: &OwnedFd, request: &[u8], buffer: &mut [u8]) -> usize {
 }
 
 fn links(c: &mut Criterion) {
-    let netlink = socket(AddressFamily::NETLINK, SocketType::RAW, Some(ROUTE)).unwrap();
+    let netlink = socket(AddressFamily::NETLINK, SocketType::RAW, None).unwrap();
     let mut buffer = vec![0; 64 << 10];
     // struct ifinfomsg, and one attribute.
     let mut filtered = vec![0; 16];
