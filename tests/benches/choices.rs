@@ -23,8 +23,22 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType, recv, sendto,
 
 /// Below /proc; those that the running kernel lacks are left out.
 const FILES: [&CStr; 16] = [
-    c"stat", c"meminfo", c"vmstat", c"loadavg", c"diskstats", c"sys/fs/file-nr", c"net/netstat", c"net/snmp", c"net/snmp6",
-    c"net/sockstat", c"net/sockstat6", c"net/softnet_stat", c"net/udp", c"pressure/cpu", c"pressure/io", c"pressure/memory",
+    c"stat",
+    c"meminfo",
+    c"vmstat",
+    c"loadavg",
+    c"diskstats",
+    c"sys/fs/file-nr",
+    c"net/netstat",
+    c"net/snmp",
+    c"net/snmp6",
+    c"net/sockstat",
+    c"net/sockstat6",
+    c"net/softnet_stat",
+    c"net/udp",
+    c"pressure/cpu",
+    c"pressure/io",
+    c"pressure/memory",
 ];
 
 const FILE_BYTES: usize = 16 << 10;
@@ -112,7 +126,8 @@ fn links(c: &mut Criterion) {
     let mut buffer = vec![0; 64 << 10];
     // struct ifinfomsg, and one attribute.
     let mut filtered = vec![0; 16];
-    filtered.extend([&8_u16.to_ne_bytes()[..], &IFLA_EXT_MASK.to_ne_bytes(), &SKIP_FAMILY_STATS.to_ne_bytes()].concat());
+    filtered
+        .extend([&8_u16.to_ne_bytes()[..], &IFLA_EXT_MASK.to_ne_bytes(), &SKIP_FAMILY_STATS.to_ne_bytes()].concat());
     // struct if_stats_msg: IFLA_STATS_LINK_64 alone.
     let counters = [&[0; 8][..], &1_u32.to_ne_bytes()].concat();
     let mut group = c.benchmark_group("links");
@@ -160,7 +175,9 @@ fn gzip(c: &mut Criterion) {
         for level in [1, 2, 6] {
             let mut stream = Compress::new_gzip(Compression::new(level), 15);
             println!("gzip {name}: zlib-rs, level {level}: {} bytes", by_flate2(&mut stream, page, &mut out));
-            group.bench_function(format!("zlib-rs, level {level}"), |b| b.iter(|| by_flate2(&mut stream, page, &mut out)));
+            group.bench_function(format!("zlib-rs, level {level}"), |b| {
+                b.iter(|| by_flate2(&mut stream, page, &mut out))
+            });
         }
         for level in [1, 2, 6] {
             let mut libdeflate = libdeflater::Compressor::new(libdeflater::CompressionLvl::new(level).unwrap());
@@ -172,7 +189,9 @@ fn gzip(c: &mut Criterion) {
             });
         }
         println!("gzip {name}: miniz_oxide, level 1: {} bytes", miniz_oxide::deflate::compress_to_vec(page, 1).len());
-        group.bench_function("miniz_oxide, level 1", |b| b.iter(|| miniz_oxide::deflate::compress_to_vec(page, 1).len()));
+        group.bench_function("miniz_oxide, level 1", |b| {
+            b.iter(|| miniz_oxide::deflate::compress_to_vec(page, 1).len())
+        });
         // As the pages give it: family by family, a few lines each.
         let mut ours = Gzip::default();
         group.bench_function("ours, in pieces", |b| {

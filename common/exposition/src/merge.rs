@@ -217,6 +217,32 @@ mod tests {
     }
 
     #[test]
+    fn a_remembered_order_serves_only_what_it_fits() {
+        let mut kept = Page::default();
+        for cpus in [
+            &["9", "1", "5"][..],
+            &["9", "1", "5"],
+            &["8", "0", "4"],
+            &["1", "9", "5"],
+            &["5", "1", "5"],
+            &["7", "3"],
+            &["2"],
+        ] {
+            let mut fresh = Page::default();
+            kept.clear();
+            for page in [&mut kept, &mut fresh] {
+                for cpu in cpus {
+                    page.sample(&CPU, &[*cpu, "idle"], 1.0);
+                }
+                page.finish();
+            }
+            assert_eq!(kept.duplicates(), fresh.duplicates(), "{cpus:?}");
+            let lines = |page: &Page| page.families.iter().flat_map(|family| family.text.clone()).collect::<Vec<_>>();
+            assert_eq!(lines(&kept), lines(&fresh), "{cpus:?}");
+        }
+    }
+
+    #[test]
     fn hidden_families_are_nowhere_and_asked_about_once() {
         use std::sync::Arc;
         use std::sync::atomic::{AtomicUsize, Ordering};

@@ -112,6 +112,8 @@ pub(super) struct Family {
     hidden: bool,
     /// Series of several lines (summaries and histograms) note where each stands; plain samples are one line each.
     spans: Vec<Span>,
+    /// How the series had to be put in order the last time: mostly they are written in the same disorder again.
+    order: Vec<u32>,
 }
 
 impl Family {
@@ -137,6 +139,7 @@ impl Family {
             unsorted: false,
             hidden: false,
             spans: Vec::new(),
+            order: Vec::new(),
         }
     }
 
@@ -212,14 +215,20 @@ impl Family {
 
     /// Puts the series in order; gives the label blocks of duplicates, which are left out.
     pub(super) fn sort(&mut self) -> Vec<String> {
-        let mut spans = self.spans();
+        let spans = self.spans();
         let text = std::mem::take(&mut self.text);
-        spans.sort_by(|a, b| labels::compare(a.block(&text), b.block(&text)));
+        let compare = if self.keys.is_some() { labels::compare_uniform } else { labels::compare };
+        let block = |at: u32| spans.get(at as usize).map(|span| span.block(&text)).unwrap_or_default();
+        if !is_permutation_to_order(&self.order, spans.len(), |a, b| compare(block(a), block(b)) == Ordering::Less) {
+            self.order.clear();
+            self.order.extend((0_u32..).take(spans.len()));
+            self.order.sort_by(|&a, &b| compare(block(a), block(b)));
+        }
         let mut duplicates = Vec::new();
         let mut sorted: Vec<u8> = Vec::with_capacity(text.capacity());
         let mut last: Option<Span> = None;
         self.spans.clear();
-        for span in spans {
+        for span in self.order.iter().filter_map(|&at| spans.get(at as usize).copied()) {
             if last.is_some_and(|last| last.block(&text) == span.block(&text)) {
                 duplicates.push(String::from_utf8_lossy(span.block(&text)).into_owned());
                 continue;
@@ -239,6 +248,11 @@ impl Family {
         self.unsorted = false;
         duplicates
     }
+}
+
+/// Whether `order` names each of `n` series once and in strict order. Strictly rising means that none is named twice.
+fn is_permutation_to_order(order: &[u32], n: usize, is_less: impl Fn(u32, u32) -> bool) -> bool {
+    order.len() == n && order.iter().zip(order.iter().skip(1)).all(|(&a, &b)| is_less(a, b))
 }
 
 /// HELP text in format 0.0.4: backslash and newline are escaped, everything else stands as it is.
