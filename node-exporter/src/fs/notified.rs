@@ -105,6 +105,7 @@ mod tests {
         let (mut tell, mut told) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let mut step = || std::io::Read::read_exact(&mut told, &mut [0]).is_ok();
         if !step() {
+            child.wait().unwrap();
             eprintln!("test the_table_of_mounts_notifies ... skipped: no namespaces here");
             return;
         }
