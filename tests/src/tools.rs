@@ -26,6 +26,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("systemd-analyze", "systemd"),
     ("unbound", "unbound"),
     ("unshare", "util-linux"),
+    ("valgrind", "valgrind"),
 ];
 
 /// Where a Debian daemon may be that a user's PATH lacks.
