@@ -39,9 +39,11 @@ done
 {
     echo '/* Made by layout.sh. */'
     echo 'SECTIONS {'
-    echo '  .text.scrape : {'
+    echo '  .text : {'
     sed -n -e 's/^c*fn=([0-9]*) \(_ZN[^ ]*17h\)[0-9a-f]\{16\}E.*/\1*/p' -e 's/^c*fn=([0-9]*) \(_R[^ .]*\).*/\1*/p' "$work"/*.out |
         sed 's/Cs[0-9A-Za-z]*_/Cs*_/g' | LC_ALL=C sort -u | sed 's/.*/    *(.text.& .text.unlikely.&)/'
+    # The rest of .text itself: tools look up lines of source in the section of that name alone.
+    echo '    *(.text .text.*)'
     echo '  }'
-    echo '} INSERT BEFORE .text;'
+    echo '} INSERT BEFORE .init;'
 } >layout.ld

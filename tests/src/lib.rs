@@ -15,6 +15,7 @@
 //! The harness panics with a message when something is wrong: its callers are tests.
 
 pub mod blackbox;
+pub mod callgrind;
 pub mod child;
 pub mod client;
 pub mod dns;
