@@ -55,7 +55,7 @@ LIST = $(if $(DOCKER),,$(word 2,$(ARCHS)))
 release run image programs-%: export EXPORTER_REVISION = $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 release run image programs-%: export EXPORTER_BRANCH = $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help run test deps build release bench fmt fuzz deny image push golden previews layout clean
+.PHONY: help run test deps build release bench fmt fuzz deny image push golden counts previews layout clean
 
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -143,6 +143,11 @@ golden: ## rewrite golden pages, the README's tables, dashboards, alert rules an
 	UPDATE_GOLDEN=1 $(CARGO) test --package exporter-tests --test manifests_panels -- what_is_made
 	UPDATE_GOLDEN=1 $(CARGO) test --package exporter-tests --test manifests_gate -- overlays_have
 	UPDATE_GOLDEN=1 $(CARGO) test --package exporter-tests --test manifests_cluster -- every_overlay_renders
+
+counts: ## rewrite what a scrape costs in instructions, and show the functions behind it
+	@./tests/debian-packages.sh $(LINKER) valgrind:valgrind
+	$(CARGO) build --profile measure --package node-exporter
+	UPDATE_GOLDEN=1 $(CARGO) test --package exporter-tests --test instructions -- --nocapture takes_the
 
 previews: ## draw the dashboards from real data; two minutes
 	$(CARGO) build --workspace --bins

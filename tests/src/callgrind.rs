@@ -208,3 +208,99 @@ impl Names {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &str = "# callgrind format\nversion: 1\npart: 1\n\ndesc: Trigger: Program termination\n\n\
+                          positions: line\nevents: Ir\nsummary: 100\n\n";
+
+    /// The purpose of a file is the letter of its folder; library code has none.
+    fn split(body: &str) -> Vec<(Option<char>, String, f64)> {
+        let profile = Profile::parse(&format!("{HEADER}{body}")).unwrap();
+        let purpose_of = |file: &str| file.split_once('/').and_then(|(folder, _)| folder.chars().next());
+        let split = profile.split(purpose_of);
+        split.into_iter().map(|((purpose, name), instructions)| (purpose, name, instructions)).collect()
+    }
+
+    #[track_caller]
+    fn check(body: &str, want: &[(Option<char>, &str, f64)]) {
+        let want: Vec<_> = want.iter().map(|(purpose, name, n)| (*purpose, (*name).to_owned(), *n)).collect();
+        assert_eq!(split(body), want);
+    }
+
+    #[test]
+    fn names_are_given_once_and_calls_are_no_cost_of_the_caller() {
+        check(
+            "fl=(1) a/main.rs\nfn=(1) main\n10 3\n+1 4\n* 5\ncfi=(2) b/work.rs\ncfn=(2) work\ncalls=2 7\n+2 50\n-1 6\n\
+             jump=1 20\n*\n\nfl=(2)\nfn=(2)\n7 50\n\nfl=(1)\nfn=(1)\n30 2\ntotals: 70\n",
+            &[(Some('a'), "main", 20.0), (Some('b'), "work", 50.0)],
+        );
+    }
+
+    #[test]
+    fn inlined_code_goes_by_its_own_file() {
+        check(
+            "fl=(1) a/main.rs\nfn=(1) main\n1 1\nfi=(2) b/page.rs\n2 10\nfi=(3) vec.rs\n3 100\nfe=(1)\n4 1000\n",
+            &[(Some('a'), "main", 1001.0), (Some('b'), "main", 110.0)],
+        );
+    }
+
+    #[test]
+    fn a_generic_function_goes_by_what_it_was_made_for() {
+        check(
+            "fl=(1) iter.rs\nfn=(1) fold\n1 1\nfi=(2) b/page.rs\n2 10\nfe=(1)\n4 1000\n",
+            &[(None, "fold", 1.0), (Some('b'), "fold", 1010.0)],
+        );
+    }
+
+    #[test]
+    fn a_library_function_is_shared_out_among_its_callers() {
+        check(
+            "fl=(1) a/main.rs\nfn=(1) main\n1 5\ncfi=(3) libc\ncfn=(3) memcpy\ncalls=1 0\n1 30\n\n\
+             fl=(2) b/work.rs\nfn=(2) work\n1 7\ncfi=(3)\ncfn=(3)\ncalls=9 0\n1 10\n\n\
+             fl=(3)\nfn=(3)\n0 40\n",
+            &[
+                (Some('a'), "main", 5.0),
+                (Some('a'), "memcpy", 30.0),
+                (Some('b'), "memcpy", 10.0),
+                (Some('b'), "work", 7.0),
+            ],
+        );
+    }
+
+    #[test]
+    fn through_other_library_functions_and_those_that_call_themselves() {
+        check(
+            "fl=(1) a/main.rs\nfn=(1) main\n1 5\ncfn=(2) sort\ncalls=1 0\n1 100\n\n\
+             fl=(3) libc\nfn=(2)\n0 20\ncfn=(2)\ncalls=3 0\n0 500\ncfn=(3) swap\ncalls=1 0\n0 80\n\n\
+             fl=(3)\nfn=(3)\n0 80\n",
+            &[(Some('a'), "main", 5.0), (Some('a'), "sort", 20.0), (Some('a'), "swap", 80.0)],
+        );
+    }
+
+    #[test]
+    fn nobodys_costs_are_nobodys() {
+        check(
+            "fl=(1) libc\nfn=(1) start\n0 5\ncfn=(2) exit\ncalls=1 0\n0 9\n\nfl=(1)\nfn=(2)\n0 9\n",
+            &[(None, "exit", 9.0), (None, "start", 5.0)],
+        );
+    }
+
+    #[test]
+    fn other_formats_are_refused() {
+        for (text, want) in [
+            ("", "neither positions nor events"),
+            ("positions: instr line\nevents: Ir\n", "line 1: not lines"),
+            ("positions: line\nevents: Ir Dr Dw\n", "line 2: not lines"),
+            ("positions: line\nevents: Ir\n1 2\n", "line 3: a cost of no function"),
+            ("positions: line\nevents: Ir\nfn=(1) f\n1 x\n", "line 4: invalid digit"),
+            ("positions: line\nevents: Ir\nfn=(1)\n", "line 3: (1) was never named"),
+            ("positions: line\nevents: Ir\nfn=(1) f\ncalls=1 2\n1 2\n", "line 5: a call of nothing"),
+        ] {
+            let reason = Profile::parse(text).unwrap_err();
+            assert!(reason.starts_with(want), "{text:?}: {reason}");
+        }
+    }
+}
