@@ -2,16 +2,22 @@
 //!
 //! * `scrape`: the engine with all collectors that are on by default, and the program's own series: all that happens
 //!   between the request and the body of the answer.
-//! * `floor`: `pread` alone of every file the scrape keeps open, into one buffer. Listing directories, asking netlink
-//!   and statfs are not in it.
+//! * `floor`: the system calls that the scrape makes for its data, made again by one thread, into one buffer that nobody
+//!   reads. What a scrape takes beyond them is ours.
 //! * Allocations: counted over whole scrapes after the buffers have grown.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench stops when it cannot go on, and prints")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a bench stops when it cannot go on, and prints"
+)]
+
+mod floor;
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -25,6 +31,9 @@ use common::scrape::{Engine, Request};
 use common::source::Answer;
 use criterion::Criterion;
 use node_exporter::PROGRAM;
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::floor::Floor;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
@@ -91,27 +100,38 @@ impl Scraped {
     }
 }
 
-/// The files below `roots` that this process has open now, opened once more.
-fn kept_files(roots: &[PathBuf]) -> Vec<File> {
-    let descriptors = fs::read_dir("/proc/self/fd").unwrap();
-    let paths = descriptors.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
-    let below = |path: &PathBuf| roots.iter().any(|root| path.starts_with(root)) && path.is_file();
-    paths.filter(below).filter_map(|path| File::open(path).ok()).collect()
-}
-
-fn read_all(files: &[File], buffer: &mut [u8]) -> usize {
-    let mut total = 0;
-    for file in files {
-        let mut at = 0;
-        while let Ok(n @ 1..) = file.read_at(buffer, at as u64) {
-            at += n;
-        }
-        total += at;
+/// CPU time of `work` in this whole process, per round.
+fn cpu_time(mut work: impl FnMut()) -> Duration {
+    const ROUNDS: u32 = 50;
+    let now = || Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap();
+    let before = now();
+    for _ in 0..ROUNDS {
+        work();
     }
-    total
+    (now() - before) / ROUNDS
 }
 
-fn measure(c: &mut Criterion, place: &str, flags: &[String], roots: &[PathBuf]) {
+/// How far a scrape is from its floor: medians of rounds that alternate, so that both see the same machine.
+fn compare(place: &str, scraped: &Scraped, floor: &mut Floor) {
+    let (mut plain, mut gzip, mut least) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..21 {
+        plain.push(cpu_time(|| drop(scraped.scrape(false))));
+        gzip.push(cpu_time(|| drop(scraped.scrape(true))));
+        least.push(cpu_time(|| _ = floor.replay()));
+    }
+    let [plain, gzip, least] = [plain, gzip, least].map(|mut times| {
+        times.sort();
+        times[times.len() / 2]
+    });
+    let times = |of: Duration| of.as_secs_f64() / least.as_secs_f64();
+    println!(
+        "{place}: CPU time {plain:?} plain, {gzip:?} gzip, {least:?} floor: {:.2} and {:.2} times the floor",
+        times(plain),
+        times(gzip)
+    );
+}
+
+fn measure(c: &mut Criterion, place: &str, flags: &[String]) {
     let scraped = Scraped::new(flags);
     for _ in 0..20 {
         scraped.scrape(false);
@@ -129,14 +149,25 @@ fn measure(c: &mut Criterion, place: &str, flags: &[String], roots: &[PathBuf]) 
         let (allocations, bytes) = ((after.0 - before.0) / ROUNDS, (after.1 - before.1) / ROUNDS);
         println!("{place}: {allocations} allocations of {bytes} bytes in all per {name} scrape");
     }
-    let files = kept_files(roots);
-    println!("{place}: {} files kept open", files.len());
     let mut group = c.benchmark_group(place);
     group.bench_function("scrape", |b| b.iter(|| scraped.scrape(false)));
     group.bench_function("scrape, gzip", |b| b.iter(|| scraped.scrape(true)));
-    let mut buffer = vec![0; 64 << 10];
-    group.bench_function("floor", |b| b.iter(|| read_all(&files, &mut buffer)));
-    group.finish();
+    match floor::record(|| drop(scraped.scrape(true))) {
+        Ok(mut floor) => {
+            println!("{place}: the floor is {:?}", floor.counts);
+            if !floor.missing.is_empty() {
+                println!("{place}: and not {:?}", floor.missing);
+            }
+            let succeeded = floor.replay();
+            if succeeded != floor.succeeded {
+                println!("{place}: {succeeded} calls of the floor succeed, and {} did in the scrape", floor.succeeded);
+            }
+            group.bench_function("floor", |b| b.iter(|| floor.replay()));
+            group.finish();
+            compare(place, &scraped, &mut floor);
+        }
+        Err(e) => println!("{place}: no floor, which takes strace and its permission to look at this process: {e}"),
+    }
 }
 
 fn main() {
@@ -151,7 +182,7 @@ fn main() {
             .collect();
     let more = fs::read_to_string(tree.join("flags")).unwrap();
     flags.extend(more.lines().map(|flag| flag.replace("{tree}", tree_name)));
-    measure(&mut criterion, "node", &flags, std::slice::from_ref(&tree));
-    measure(&mut criterion, "live", &[], &[PathBuf::from("/proc"), PathBuf::from("/sys")]);
+    measure(&mut criterion, "node", &flags);
+    measure(&mut criterion, "live", &[]);
     criterion.final_summary();
 }
