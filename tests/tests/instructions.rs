@@ -95,7 +95,7 @@ const LIBRARIES: &[(&str, Part)] = &[
 
 fn part_of(file: &str) -> Option<Part> {
     if let Some((_, path)) = file.split_once("/registry/src/") {
-        // index.crates.io-1949cf8c6b5b557f/itoa-1.0.15/src/lib.rs
+        // <registry>/itoa-1.0.15/src/lib.rs
         let (name, _version) = path.split('/').nth(1)?.rsplit_once('-')?;
         return LIBRARIES.iter().find(|(library, _)| *library == name).map(|(_, part)| *part);
     }
@@ -257,10 +257,10 @@ mod tests {
             ("common/src/turns.rs".to_owned(), Some(Part::Serve)),
             ("node-exporter/src/collectors/system/loadavg.rs".to_owned(), Some(Part::Parse)),
             (
-                "/home/x/.cargo/registry/src/index.crates.io-0/linux-raw-sys-0.12.1/src/lib.rs".to_owned(),
+                "/home/x/.cargo/registry/src/any/linux-raw-sys-0.12.1/src/lib.rs".to_owned(),
                 Some(Part::Read),
             ),
-            ("/home/x/.cargo/registry/src/index.crates.io-0/memchr-2.7.5/src/lib.rs".to_owned(), None),
+            ("/home/x/.cargo/registry/src/any/memchr-2.7.5/src/lib.rs".to_owned(), None),
             ("/rustc/59807616e/library/core/src/num/mod.rs".to_owned(), None),
             ("???".to_owned(), None),
         ] {
