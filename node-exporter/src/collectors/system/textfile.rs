@@ -4,14 +4,13 @@
 //! * Units: those of the files; times of modification in whole seconds since 1970.
 //! * Absent when: no directory is given: `node_textfile_scrape_error` alone.
 //! * Differs from the Go exporter: a file is read again only when it changed, and a fault of its is logged once; a
-//!   named pipe does not stop the scrape; a file that does not answer in time costs itself alone; files above 32 MiB are
+//!   named pipe does not stop the scrape; what does not answer in time costs itself alone; files above 32 MiB are
 //!   refused; a directory that is given twice counts once; histograms may count fractions; `node_textfile_file_error`
 //!   names the file that is to blame. On request a bad line costs itself alone, timestamps are let pass, and a file that
 //!   nobody writes any more is left out.
 
 use std::collections::btree_map::{BTreeMap, Entry as Slot};
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -22,7 +21,6 @@ use common::exposition::{Desc, Page};
 use common::flags::{Args, Flag};
 use common::fuzzing::{Parser, eat};
 
-use crate::fs::list_dir;
 use crate::fs::plain::Stamp;
 
 mod families;
@@ -71,7 +69,6 @@ const STALE: Desc =
 const MOST_BYTES: u64 = 32 << 20;
 
 struct Textfile {
-    directories: Vec<String>,
     how: Reading,
     /// `None` for any age.
     max_age: Option<Duration>,
@@ -102,10 +99,9 @@ impl Textfile {
         let directories = args.list(DIRECTORY).into_iter().filter(|directory| !directory.is_empty()).collect();
         let how = Reading { lenient: args.on(LENIENT), timestamps: args.on(IGNORE_TIMESTAMPS) };
         Self {
-            directories,
             how,
             max_age: Some(args.duration(MAX_AGE)).filter(|age| !age.is_zero()),
-            files: Files::new(how),
+            files: Files::new(directories, how),
             states: Vec::new(),
             plan: Plan::default(),
             logged: Complaints::new(),
@@ -115,7 +111,7 @@ impl Textfile {
     /// Reads what is new, and gives what is wrong besides the plan.
     fn refresh(&mut self, deadline: Instant) -> Complaints {
         let mut complaints = Complaints::new();
-        self.files.follow(find_files(&self.directories, &mut complaints));
+        complaints.extend(self.files.list(deadline).into_iter().map(|complaint| (complaint, None)));
         let changed = self.files.read(deadline);
         // Written before this, a file is left out.
         let since = self.max_age.map(|age| {
@@ -187,29 +183,6 @@ impl Collector for Textfile {
         self.logged = complaints;
         Ok(())
     }
-}
-
-/// The `*.prom` files of all directories, in the order in which their families count, each once.
-fn find_files(directories: &[String], complaints: &mut Complaints) -> Vec<PathBuf> {
-    let mut paths = Vec::new();
-    let mut seen = BTreeSet::new();
-    for directory in directories.iter().flat_map(|directory| glob::expand(directory)) {
-        let cleaned = clean(&directory);
-        match list_dir(&directory) {
-            Ok(entries) => {
-                for (name, _) in entries.iter().filter(|(name, _)| name.ends_with(b".prom")) {
-                    let path = cleaned.join(OsStr::from_bytes(name));
-                    if seen.insert(path.clone()) {
-                        paths.push(path);
-                    }
-                }
-            }
-            Err(e) => {
-                complaints.insert((format!("{}: {e}", directory.display()), None));
-            }
-        }
-    }
-    paths
 }
 
 /// The path without empty parts, `.` and `..`, by its letters alone: it is a label that has to stay the same.
