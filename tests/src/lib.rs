@@ -8,7 +8,8 @@
 //! * [`blackbox`] is the prober with a configuration of a test, and what a probe came to.
 //! * [`grpc`] is a server that says of its health what a test wants, [`talker`] one that talks by a test's script.
 //! * [`hostile`] are peers that mean harm.
-//! * [`fixture`] builds directory trees; [`fuse`] mounts a file system that never answers, inside [`namespace`].
+//! * [`fixture`] builds directory trees; [`fuse`] mounts one whose files hang or fail as told, inside
+//!   [`namespace`].
 //! * [`callgrind`] says what the instructions of a run were for.
 //! * [`manifests`] is the harness for the files that deploy all of this.
 //! * [`child`] and [`log_line`] read logs, [`wait`] waits under a deadline, [`skip`] says why a test did not run.

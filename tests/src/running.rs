@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Instant;
 
 use crate::child::Logged;
 use crate::client::{Request, Response};
@@ -115,6 +116,18 @@ impl Running {
         Page::checked(&answer.text())
     }
 
+    /// One scrape by a Prometheus that waits as many seconds for the page, and that was answered in time. What is late by
+    /// less than it waits is put down to a busy machine.
+    #[track_caller]
+    pub fn scrape_in_time(&self, path: &str, seconds: f64) -> Page {
+        let started = Instant::now();
+        let answer = self.ask(&Request::scrape_within(path, seconds));
+        let took = started.elapsed().as_secs_f64();
+        assert_eq!(answer.status, 200, "{path}: {}\n{}", answer.text(), self.log());
+        assert!(took < 2.0 * seconds, "{path} took {took} s of {seconds}\n{}", self.log());
+        Page::checked(&answer.text())
+    }
+
     /// The page that answers a request, checked by the strict parser and by promtool.
     #[track_caller]
     pub fn page(&self, request: &Request) -> Page {
@@ -133,6 +146,24 @@ impl Running {
     /// Open file descriptors of the process now.
     pub fn descriptors(&self) -> usize {
         self.count("fd")
+    }
+
+    /// Waits until the process has no more threads and descriptors than that: what leaks stays, a connection just closed
+    /// is still counted for a moment.
+    #[track_caller]
+    pub fn wait_until_at_most(&self, threads: usize, descriptors: usize) {
+        until("no thread and no descriptor to be left over", || {
+            let now = (self.threads(), self.descriptors());
+            let back = now.0 <= threads && now.1 <= descriptors;
+            if back { Ok(()) } else { Err(format!("{now:?} threads and descriptors, wanted {threads}, {descriptors}")) }
+        });
+    }
+
+    /// The most memory the process has had, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the program runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB")?.trim().parse().ok());
+        peak.map_or_else(|| panic!("no peak of memory in {status}"), |kib: u64| kib * 1024)
     }
 
     fn count(&self, what: &str) -> usize {

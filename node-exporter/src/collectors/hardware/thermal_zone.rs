@@ -113,7 +113,7 @@ impl Collector for ThermalZone {
         for (_, slot) in self.devices.known_mut() {
             slot.was_late = true;
             let Some(device) = slot.device.as_mut().filter(|device| device.fresh) else {
-                cx.fault(CollectError::failed(format!("{}: no answer in time", slot.path.display())));
+                cx.fault(CollectError::timed_out(slot.path.to_string_lossy()));
                 continue;
             };
             slot.was_late = false;

@@ -4,16 +4,16 @@
 //! * Units: those of the files; times of modification in whole seconds since 1970.
 //! * Absent when: no directory is given: `node_textfile_scrape_error` alone.
 //! * Differs from the Go exporter: a file is read again only when it changed, and a fault of its is logged once; a
-//!   named pipe does not stop the scrape; files above 32 MiB are refused; a directory that is given twice counts once;
-//!   histograms may count fractions; `node_textfile_file_error` names the file that is to blame. On request a bad line
-//!   costs itself alone, timestamps are let pass, and a file that nobody writes any more is left out.
+//!   named pipe does not stop the scrape; what does not answer in time costs itself alone; files above 32 MiB are
+//!   refused; a directory that is given twice counts once; histograms may count fractions; `node_textfile_file_error`
+//!   names the file that is to blame. On request a bad line costs itself alone, timestamps are let pass, and a file that
+//!   nobody writes any more is left out.
 
 use std::collections::btree_map::{BTreeMap, Entry as Slot};
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use common::collector::{Collector, Row, Scrape};
 use common::error::CollectError;
@@ -21,13 +21,14 @@ use common::exposition::{Desc, Page};
 use common::flags::{Args, Flag};
 use common::fuzzing::{Parser, eat};
 
-use crate::fs::list_dir;
-use crate::fs::plain::{Stamp, Watched};
+use crate::fs::plain::Stamp;
 
 mod families;
+mod files;
 mod glob;
 
-use families::{Content, Family, Reading};
+use families::{Family, Reading};
+use files::{File, Files};
 
 const DIRECTORY: &str = "collector.textfile.directory";
 const LENIENT: &str = "collector.textfile.lenient";
@@ -68,19 +69,16 @@ const STALE: Desc =
 const MOST_BYTES: u64 = 32 << 20;
 
 struct Textfile {
-    directories: Vec<String>,
     how: Reading,
     /// `None` for any age.
     max_age: Option<Duration>,
-    files: Vec<File>,
+    files: Files,
     /// How each file fared in this scrape.
     states: Vec<State>,
     plan: Plan,
     /// What was logged already and is still true.
     logged: Complaints,
 }
-
-type File = Watched<Result<Content, String>>;
 
 /// What is wrong, and with which state of a file.
 type Complaints = BTreeSet<(String, Option<Stamp>)>;
@@ -99,11 +97,11 @@ impl Textfile {
     fn new(args: &Args) -> Self {
         // An empty value says that there is no directory.
         let directories = args.list(DIRECTORY).into_iter().filter(|directory| !directory.is_empty()).collect();
+        let how = Reading { lenient: args.on(LENIENT), timestamps: args.on(IGNORE_TIMESTAMPS) };
         Self {
-            directories,
-            how: Reading { lenient: args.on(LENIENT), timestamps: args.on(IGNORE_TIMESTAMPS) },
+            how,
             max_age: Some(args.duration(MAX_AGE)).filter(|age| !age.is_zero()),
-            files: Vec::new(),
+            files: Files::new(directories, how),
             states: Vec::new(),
             plan: Plan::default(),
             logged: Complaints::new(),
@@ -111,30 +109,20 @@ impl Textfile {
     }
 
     /// Reads what is new, and gives what is wrong besides the plan.
-    fn refresh(&mut self) -> Complaints {
+    fn refresh(&mut self, deadline: Instant) -> Complaints {
         let mut complaints = Complaints::new();
-        let paths = find_files(&self.directories, &mut complaints);
-        if !self.files.iter().map(File::path).eq(paths.iter().map(PathBuf::as_path)) {
-            let mut known: HashMap<PathBuf, File> =
-                std::mem::take(&mut self.files).into_iter().map(|file| (file.path().to_owned(), file)).collect();
-            let file = |path: PathBuf| known.remove(&path).unwrap_or_else(|| File::new(path, MOST_BYTES));
-            self.files = paths.into_iter().map(file).collect();
-        }
+        complaints.extend(self.files.list(deadline).into_iter().map(|complaint| (complaint, None)));
+        let changed = self.files.read(deadline);
         // Written before this, a file is left out.
         let since = self.max_age.map(|age| {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             i64::try_from(now.saturating_sub(age).as_secs()).unwrap_or(i64::MAX)
         });
-        let mut changed = false;
         let mut good = Vec::new();
         self.states.clear();
-        for (at, file) in self.files.iter_mut().enumerate() {
-            let read = file.refresh(|text| {
-                changed = true;
-                families::parse(text, self.how)
-            });
+        for (at, file) in self.files.all().iter().enumerate() {
             let mut state = State::default();
-            let complaint = match read {
+            let complaint = match file.outcome() {
                 Ok((stamp, Ok(content))) => {
                     let stale = since.is_some_and(|since| stamp.modified < since);
                     state = State { stamp: Some(stamp), flawed: false, dropped: content.dropped, stale };
@@ -144,7 +132,7 @@ impl Textfile {
                     content.flaw.clone().map(|flaw| (flaw, Some(stamp)))
                 }
                 Ok((stamp, Err(reason))) => Some((reason.clone(), Some(stamp))),
-                Err(e) => Some((e.to_string(), None)),
+                Err(e) => Some((e.to_owned(), None)),
             };
             if let Some((reason, stamp)) = complaint {
                 state.flawed = true;
@@ -154,14 +142,14 @@ impl Textfile {
             self.states.push(state);
         }
         if changed || good != self.plan.good {
-            self.plan = Plan::new(&self.files, good);
+            self.plan = Plan::new(self.files.all(), good);
         }
         complaints
     }
 
     /// What is to be said about each file.
     fn report(&self, page: &mut Page) {
-        for (at, (file, state)) in self.files.iter().zip(&self.states).enumerate() {
+        for (at, (file, state)) in self.files.all().iter().zip(&self.states).enumerate() {
             let label = [file.path().as_os_str().as_bytes()];
             let flag = |is: bool| f64::from(u8::from(is));
             page.sample(&FILE_ERROR, &label, flag(state.flawed || self.plan.losers.contains(&at)));
@@ -178,15 +166,15 @@ impl Textfile {
 }
 
 impl Collector for Textfile {
-    fn update(&mut self, _cx: &mut Scrape, page: &mut Page) -> Result<(), CollectError> {
-        let mut complaints = self.refresh();
+    fn update(&mut self, cx: &mut Scrape, page: &mut Page) -> Result<(), CollectError> {
+        let mut complaints = self.refresh(cx.deadline);
         let error = !complaints.is_empty() || self.plan.error;
         page.sample::<&str>(&SCRAPE_ERROR, &[], if error { 1.0 } else { 0.0 });
         self.report(page);
-        self.plan.encode(&self.files, page);
+        self.plan.encode(self.files.all(), page);
 
         complaints.extend(self.plan.complaints.iter().cloned());
-        for (file, state) in self.files.iter().zip(&self.states).filter(|(_, state)| state.stale) {
+        for (file, state) in self.files.all().iter().zip(&self.states).filter(|(_, state)| state.stale) {
             complaints.insert((format!("{}: left out because of its age", file.path().display()), state.stamp));
         }
         for (complaint, _) in complaints.difference(&self.logged) {
@@ -195,29 +183,6 @@ impl Collector for Textfile {
         self.logged = complaints;
         Ok(())
     }
-}
-
-/// The `*.prom` files of all directories, in the order in which their families count, each once.
-fn find_files(directories: &[String], complaints: &mut Complaints) -> Vec<PathBuf> {
-    let mut paths = Vec::new();
-    let mut seen = BTreeSet::new();
-    for directory in directories.iter().flat_map(|directory| glob::expand(directory)) {
-        let cleaned = clean(&directory);
-        match list_dir(&directory) {
-            Ok(entries) => {
-                for (name, _) in entries.iter().filter(|(name, _)| name.ends_with(b".prom")) {
-                    let path = cleaned.join(OsStr::from_bytes(name));
-                    if seen.insert(path.clone()) {
-                        paths.push(path);
-                    }
-                }
-            }
-            Err(e) => {
-                complaints.insert((format!("{}: {e}", directory.display()), None));
-            }
-        }
-    }
-    paths
 }
 
 /// The path without empty parts, `.` and `..`, by its letters alone: it is a label that has to stay the same.
@@ -264,7 +229,7 @@ impl Plan {
             .iter()
             .filter_map(|&(at, stamp)| {
                 let file = files.get(at)?;
-                let (_, families) = file.made()?;
+                let families = file.made()?;
                 Some((at, stamp, file, families.as_ref().ok()?.families.as_slice()))
             })
             .collect();
@@ -334,7 +299,7 @@ impl Plan {
 
     fn encode(&self, files: &[File], page: &mut Page) {
         let families = self.entries.iter().filter_map(|entry| {
-            let (_, families) = files.get(entry.file)?.made()?;
+            let families = files.get(entry.file)?.made()?;
             Some((families.as_ref().ok()?.families.get(entry.family)?, entry.help.as_str()))
         });
         // All keys in one place: a page takes keys at the same address for the same keys.
