@@ -4,13 +4,14 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
 use crate::child::Logged;
 use crate::client::{Request, Response};
+use crate::footprint::Footprint;
 use crate::log_line;
 use crate::page::Page;
 use crate::prometheus::check_metrics;
@@ -48,15 +49,25 @@ impl Running {
     /// As [`Running::start`], with environment variables set.
     #[track_caller]
     pub fn start_with<S: AsRef<OsStr>>(name: &str, args: &[S], environment: &[(&str, &OsStr)]) -> Self {
-        Self::spawn(name, command(name, args).envs(environment.iter().copied()))
+        Self::spawn(name, command(&program(name), args).envs(environment.iter().copied()))
+    }
+
+    /// As [`Running::start`], with the [release build](release_program) of the program.
+    #[track_caller]
+    pub fn start_release<S: AsRef<OsStr>>(name: &str, args: &[S]) -> Self {
+        Self::spawn(name, &mut command(&release_program(name), args))
     }
 
     /// As [`Running::start`], by way of another program that becomes it: `wrapper` and its arguments come first.
     #[track_caller]
     pub fn start_under<S: AsRef<OsStr>>(wrapper: &[&str], name: &str, args: &[S]) -> Self {
-        let (first, rest) = wrapper.split_first().expect("a program to start it with");
-        let inner = command(name, args);
-        Self::spawn(name, Command::new(tool(first)).args(rest).arg(inner.get_program()).args(inner.get_args()))
+        Self::spawn(name, &mut wrapped(wrapper, &command(&program(name), args)))
+    }
+
+    /// As [`Running::start_under`], with the [release build](release_program) of the program.
+    #[track_caller]
+    pub fn start_release_under<S: AsRef<OsStr>>(wrapper: &[&str], name: &str, args: &[S]) -> Self {
+        Self::spawn(name, &mut wrapped(wrapper, &command(&release_program(name), args)))
     }
 
     #[track_caller]
@@ -131,6 +142,11 @@ impl Running {
         self.count("fd")
     }
 
+    /// What the process takes now.
+    pub fn footprint(&self) -> Footprint {
+        Footprint { threads: self.threads(), descriptors: self.descriptors(), ..Footprint::of(self.pid()) }
+    }
+
     fn count(&self, what: &str) -> usize {
         let listed = fs::read_dir(format!("/proc/{}/{what}", self.pid()));
         listed.unwrap_or_else(|e| panic!("{what} of the running program: {e}\n{}", self.log())).count()
@@ -184,7 +200,7 @@ impl Running {
 /// Runs a program that is expected to end by itself, and collects what it wrote.
 #[track_caller]
 pub fn run_to_end<S: AsRef<OsStr>>(name: &str, args: &[S]) -> Ended {
-    let mut command = command(name, args);
+    let mut command = command(&program(name), args);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
     let stdout = collect(child.stdout.take().expect("stdout is piped"));
@@ -210,8 +226,16 @@ fn collect(mut from: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     receiver
 }
 
-fn command<S: AsRef<OsStr>>(name: &str, args: &[S]) -> Command {
-    let mut command = Command::new(program(name));
+#[track_caller]
+fn wrapped(wrapper: &[&str], inner: &Command) -> Command {
+    let (first, rest) = wrapper.split_first().expect("a program to start it with");
+    let mut command = Command::new(tool(first));
+    command.args(rest).arg(inner.get_program()).args(inner.get_args());
+    command
+}
+
+fn command<S: AsRef<OsStr>>(program: &Path, args: &[S]) -> Command {
+    let mut command = Command::new(program);
     let says_where = |arg: &S| arg.as_ref().to_string_lossy().starts_with("--web.listen-address");
     if !args.iter().any(says_where) {
         command.arg("--web.listen-address=127.0.0.1:0");
@@ -223,15 +247,24 @@ fn command<S: AsRef<OsStr>>(name: &str, args: &[S]) -> Command {
 /// The program built beside this test: test executables live in `deps/`, programs one level up.
 #[track_caller]
 pub fn program(name: &str) -> PathBuf {
-    let folder = std::env::var_os(PROGRAMS).map(PathBuf::from).unwrap_or_else(|| {
-        let test = std::env::current_exe().expect("a test knows its own path");
-        test.ancestors().nth(2).expect("a test lives in target/<triple>/<profile>/deps").to_owned()
-    });
-    let program = folder.join(name);
-    assert!(
-        program.is_file(),
-        "{} is not built: run `make test`, or `cargo build --workspace` first",
-        program.display()
-    );
+    let folder = std::env::var_os(PROGRAMS).map(PathBuf::from).unwrap_or_else(|| above_test(2));
+    built(folder.join(name), "cargo build --workspace")
+}
+
+/// The release build of a program, for what takes too long with any other or is about the program people run.
+#[track_caller]
+pub fn release_program(name: &str) -> PathBuf {
+    let folder = std::env::var_os(PROGRAMS).map(PathBuf::from).unwrap_or_else(|| above_test(3).join("release"));
+    built(folder.join(name), &format!("cargo build --release --package {name}"))
+}
+
+fn above_test(levels: usize) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    test.ancestors().nth(levels).expect("a test lives in target/<triple>/<profile>/deps").to_owned()
+}
+
+#[track_caller]
+fn built(program: PathBuf, how: &str) -> PathBuf {
+    assert!(program.is_file(), "{} is not built: run `make test`, or `{how}` first", program.display());
     program
 }
