@@ -20,6 +20,7 @@ use common::error::CollectError;
 use common::exposition::{Desc, Page};
 use common::flags::{Args, Flag};
 use common::fuzzing::{Parser, eat};
+use common::memory;
 
 use crate::fs::list_dir;
 use crate::fs::plain::{Stamp, Watched};
@@ -41,6 +42,9 @@ const FLAGS: &[Flag] = &[
     Flag::switch(IGNORE_TIMESTAMPS, false, "Text files may have timestamps; the samples are exported without them."),
     Flag::duration(MAX_AGE, "0s", "Leaves out text files that were not written for so long; 0s for none."),
 ];
+
+/// Reading a file this large takes several times its size, in small blocks.
+const LARGE_BYTES: usize = 256 << 10;
 
 /// The row in the table.
 pub(in crate::collectors) const ROW: Row = Row {
@@ -131,7 +135,11 @@ impl Textfile {
         for (at, file) in self.files.iter_mut().enumerate() {
             let read = file.refresh(|text| {
                 changed = true;
-                families::parse(text, self.how)
+                let content = families::parse(text, self.how);
+                if text.len() > LARGE_BYTES {
+                    memory::settle();
+                }
+                content
             });
             let mut state = State::default();
             let complaint = match read {
