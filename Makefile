@@ -19,8 +19,8 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 LINKER = cc:gcc /usr/include/stdio.h:libc6-dev
 PEERS = prometheus:prometheus promtool:prometheus prometheus-alertmanager:prometheus-alertmanager podman:podman \
 	buildah:buildah crun:crun catatonit:catatonit systemd-analyze:systemd dbus-daemon:dbus-daemon apache2:apache2 \
-	htpasswd:apache2-utils curl:curl openssl:openssl nginx:nginx unbound:unbound setpriv:util-linux unshare:util-linux ip:iproute2 \
-	supervisord:supervisor valgrind:valgrind \
+	htpasswd:apache2-utils curl:curl openssl:openssl nginx:nginx unbound:unbound prlimit:util-linux setpriv:util-linux \
+	unshare:util-linux ip:iproute2 supervisord:supervisor valgrind:valgrind \
 	/etc/ssl/certs/ca-certificates.crt:ca-certificates
 
 # Where cargo puts programs: .cargo/config.toml names this machine's own target.
@@ -71,6 +71,7 @@ test: deps ## everything CI wants: format, lints, documentation, all tests
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
 	$(CARGO) build --workspace --bins --tests
+	@# Instructions, endurance and small memory are about the program people run.
 	$(CARGO) build --profile measure --package node-exporter
 	$(CARGO) test --workspace --no-fail-fast
 

@@ -54,6 +54,8 @@ struct State<J> {
     left: usize,
     idle: usize,
     threads: usize,
+    /// The system gave no thread the last time.
+    refused: bool,
     closed: bool,
 }
 
@@ -67,8 +69,16 @@ impl<J> Shared<J> {
 impl<J: Job> Crew<J> {
     /// A crew whose threads are called `name`; it starts them when there is work, at most `most_threads` of them.
     pub fn new(name: &'static str, patience: Duration, most_threads: usize) -> Self {
-        let state =
-            State { round: 0, queue: VecDeque::new(), done: Vec::new(), left: 0, idle: 0, threads: 0, closed: false };
+        let state = State {
+            round: 0,
+            queue: VecDeque::new(),
+            done: Vec::new(),
+            left: 0,
+            idle: 0,
+            threads: 0,
+            refused: false,
+            closed: false,
+        };
         let shared = Shared { state: Mutex::new(state), work: Condvar::new(), news: Condvar::new() };
         Self { shared: Arc::new(shared), name, patience, most_threads, round: 0 }
     }
@@ -85,7 +95,8 @@ impl<J: Job> Crew<J> {
         }
         while state.left > 0 {
             let now = Instant::now();
-            if now >= deadline {
+            // Without a thread nobody will ever bring news.
+            if now >= deadline || (state.threads == 0 && state.refused) {
                 break;
             }
             let before = state.left;
@@ -127,9 +138,13 @@ impl<J: Job> Crew<J> {
         let builder = std::thread::Builder::new().name(self.name.to_owned()).stack_size(256 << 10);
         let started = builder.spawn(move || work(&shared));
         let mut state = self.shared.lock();
+        let refused_before = std::mem::replace(&mut state.refused, started.is_err());
         if let Err(e) = started {
             state.threads -= 1;
-            tracing::error!("no thread for {}: {e}", self.name);
+            // Once is enough: it is tried again at every turn.
+            if !refused_before {
+                tracing::error!("no thread for {}: {e}", self.name);
+            }
         }
         state
     }

@@ -22,7 +22,7 @@ pub mod http;
 pub mod instruments;
 pub mod landing;
 pub mod log;
-mod memory;
+pub mod memory;
 pub mod negotiate;
 pub mod process;
 pub mod query;

@@ -51,8 +51,9 @@ pub(crate) fn cut_code() {
     }
 }
 
-/// After the start: returns what it needed and the service does not.
-pub(crate) fn settle() {
+/// Returns what is free to the system: after the start, a large document or a crowd of clients, whose many small blocks
+/// would stay with the process.
+pub fn settle() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: malloc_trim only returns free memory, under malloc's own lock.
     unsafe {

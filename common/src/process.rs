@@ -34,6 +34,19 @@ pub fn raise_descriptor_limit() {
     }
 }
 
+/// How many connections leave enough descriptors for the work: half of them may be held open over scrapes, and what is
+/// left of the other half is for files opened in passing. Clients that fill the house must not cost samples.
+pub(crate) fn connection_room() -> usize {
+    room_within(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX))
+}
+
+/// Listeners, the log, signals, the runtime and the files of [`Process`].
+const STANDING_DESCRIPTORS: u64 = 32;
+
+fn room_within(limit: u64) -> usize {
+    usize::try_from(limit.saturating_sub(STANDING_DESCRIPTORS) / 4).unwrap_or(usize::MAX).max(1)
+}
+
 /// Both files are smaller; what a later kernel adds at the end is not needed.
 const READ_BYTES: usize = 16 << 10;
 
@@ -168,6 +181,12 @@ impl Process {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_leave_room_for_the_work() {
+        assert_eq!([0, 32, 64, 256, 1024].map(room_within), [1, 1, 8, 56, 248]);
+        assert!(room_within(1 << 20) > 1024 && room_within(u64::MAX) > 1024);
+    }
 
     #[test]
     fn stat_with_a_hostile_name() {

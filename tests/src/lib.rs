@@ -1,7 +1,8 @@
 //! The harness of the end-to-end tests: it starts the built programs and looks at them from outside.
 //!
 //! * [`running`] starts a program on a free port and waits for its "Listening on" line.
-//! * [`client`] speaks HTTP to it, politely or rudely; [`page`] parses what it answers and matches samples.
+//! * [`client`] speaks HTTP to it, politely or rudely, [`kept_alive`] many times over one connection, [`rude`] makes
+//!   the sockets for clients that behave badly; [`footprint`] is what the program takes meanwhile; [`page`] parses what it answers and matches samples.
 //! * [`prometheus`] and [`tools`] put real peers beside it; [`tls`] makes them a certificate.
 //! * [`upstream`] is an HTTP server that says what a test tells it to, [`logstash`] one that plays a Logstash, and
 //!   [`httpd`] a real Apache httpd, [`nginx`] a real nginx; [`http3`] speaks HTTP/3.
@@ -22,11 +23,13 @@ pub mod child;
 pub mod client;
 pub mod dns;
 pub mod fixture;
+pub mod footprint;
 pub mod fuse;
 pub mod grpc;
 pub mod hostile;
 pub mod http3;
 pub mod httpd;
+pub mod kept_alive;
 pub mod log_line;
 pub mod logstash;
 pub mod manifests;
@@ -35,6 +38,7 @@ pub mod nginx;
 pub mod page;
 pub mod pki;
 pub mod prometheus;
+pub mod rude;
 pub mod running;
 pub mod skip;
 pub mod talker;

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use crate::child::Logged;
 use crate::client::{Request, Response};
+use crate::footprint::Footprint;
 use crate::log_line;
 use crate::page::Page;
 use crate::prometheus::check_metrics;
@@ -50,6 +51,12 @@ impl Running {
     #[track_caller]
     pub fn start_with<S: AsRef<OsStr>>(name: &str, args: &[S], environment: &[(&str, &OsStr)]) -> Self {
         Self::spawn(name, command(&program(name), args).envs(environment.iter().copied()))
+    }
+
+    /// As [`Running::start`], with the [release build](release_program) of the program.
+    #[track_caller]
+    pub fn start_release<S: AsRef<OsStr>>(name: &str, args: &[S]) -> Self {
+        Self::spawn(name, &mut command(&release_program(name), args))
     }
 
     /// As [`Running::start`], by way of another program that becomes it: `wrapper` and its arguments come first.
@@ -166,6 +173,11 @@ impl Running {
         peak.map_or_else(|| panic!("no peak of memory in {status}"), |kib: u64| kib * 1024)
     }
 
+    /// What the process takes now.
+    pub fn footprint(&self) -> Footprint {
+        Footprint { threads: self.threads(), descriptors: self.descriptors(), ..Footprint::of(self.pid()) }
+    }
+
     fn count(&self, what: &str) -> usize {
         let listed = fs::read_dir(format!("/proc/{}/{what}", self.pid()));
         listed.unwrap_or_else(|e| panic!("{what} of the running program: {e}\n{}", self.log())).count()
@@ -270,7 +282,8 @@ pub fn program(name: &str) -> PathBuf {
     built(folder.join(name), "cargo build --workspace")
 }
 
-/// The release build of a program with its symbols, for what is about the program people run.
+/// The release build of a program with its symbols, for what takes too long with any other or is about the program
+/// people run.
 #[track_caller]
 pub fn release_program(name: &str) -> PathBuf {
     let folder = std::env::var_os(PROGRAMS).map(PathBuf::from).unwrap_or_else(|| above_test(3).join("measure"));

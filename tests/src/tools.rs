@@ -18,6 +18,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("nginx", "nginx"),
     ("openssl", "openssl"),
     ("podman", "podman"),
+    ("prlimit", "util-linux"),
     ("prometheus", "prometheus"),
     ("prometheus-alertmanager", "prometheus-alertmanager"),
     ("promtool", "prometheus"),

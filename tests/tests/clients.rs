@@ -74,17 +74,6 @@ fn a_half_sent_request_holds_nobody_up() {
 }
 
 #[test]
-fn five_hundred_idle_connections() {
-    let exporter = start();
-    let idle: Vec<TcpStream> = (0..500).map(|_| connect(exporter.address()).unwrap()).collect();
-    for _ in 0..3 {
-        exporter.scrape();
-    }
-    drop(idle);
-    exporter.scrape();
-}
-
-#[test]
 fn a_client_that_reads_byte_by_byte() {
     let folder = big_page();
     let exporter = Running::start("node-exporter", &[folder.flag("--collector.textfile.directory", "")]);

@@ -256,10 +256,7 @@ mod tests {
             (format!("{root}/common/exposition/src/page.rs"), Some(Part::Encode)),
             ("common/src/turns.rs".to_owned(), Some(Part::Serve)),
             ("node-exporter/src/collectors/system/loadavg.rs".to_owned(), Some(Part::Parse)),
-            (
-                "/home/x/.cargo/registry/src/any/linux-raw-sys-0.12.1/src/lib.rs".to_owned(),
-                Some(Part::Read),
-            ),
+            ("/home/x/.cargo/registry/src/any/linux-raw-sys-0.12.1/src/lib.rs".to_owned(), Some(Part::Read)),
             ("/home/x/.cargo/registry/src/any/memchr-2.7.5/src/lib.rs".to_owned(), None),
             ("/rustc/59807616e/library/core/src/num/mod.rs".to_owned(), None),
             ("???".to_owned(), None),

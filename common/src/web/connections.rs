@@ -4,7 +4,7 @@
 //! request. It is also waiting while the client does not take the answer: its socket is full, or an HTTP/2 client gives
 //! the streams no window. When the house is full, the one that has
 //! waited longest goes in favour of the newcomer, so neither idle nor half-open connections lock Prometheus out; only
-//! answers in the making are never given up.
+//! answers in the making are never given up. Answers that are not taken cost memory: of those few are kept.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,7 +22,16 @@ pub(super) struct Connections {
     list: Mutex<List>,
     /// Someone left or began to wait.
     room: Notify,
+    /// Most of a crowd has left.
+    left: Notify,
 }
+
+/// Answers that may wait for their clients at a time. Each is kept in memory as long, and no more are made at a time.
+const MOST_BLOCKED: usize = 40;
+/// From here on the connections are a crowd, whose memory is worth giving back.
+const CROWD: usize = 32;
+/// A crowd has left when one in so many is still here.
+const MOST_OF: usize = 4;
 
 #[derive(Default)]
 struct List {
@@ -30,12 +39,49 @@ struct List {
     entries: HashMap<Id, Entry>,
     /// Those that wait, the longest first.
     waiting: BTreeSet<(Instant, Id)>,
+    /// Those of them that wait with an answer for the client to take.
+    blocked: BTreeSet<(Instant, Id)>,
+    /// The most there were since a crowd left.
+    peak: usize,
+}
+
+impl List {
+    /// Takes one out, its task for the caller to end; gone from the count at once.
+    fn remove(&mut self, id: Id) -> Option<AbortHandle> {
+        let entry = self.entries.remove(&id)?;
+        self.forget_wait(id, entry.wait);
+        entry.task
+    }
+
+    fn forget_wait(&mut self, id: Id, wait: Option<Wait>) {
+        if let Some(wait) = wait {
+            self.waiting.remove(&(wait.since, id));
+            self.blocked.remove(&(wait.since, id));
+        }
+    }
+
+    /// Whether little is left of a crowd; true once for each.
+    fn crowd_left(&mut self) -> bool {
+        let left = self.peak >= CROWD && self.entries.len() <= self.peak / MOST_OF;
+        if left {
+            self.peak = self.entries.len();
+        }
+        left
+    }
 }
 
 #[derive(Default)]
 struct Entry {
-    since: Option<Instant>,
+    wait: Option<Wait>,
     task: Option<AbortHandle>,
+}
+
+/// A connection's wait for its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Wait {
+    since: Instant,
+    /// With an answer that the client does not take.
+    blocked: bool,
 }
 
 impl Connections {
@@ -45,7 +91,8 @@ impl Connections {
         let mut list = self.list();
         let id = list.next;
         list.next += 1;
-        list.entries.insert(id, Entry { since: Some(now), task: None });
+        list.entries.insert(id, Entry { wait: Some(Wait { since: now, blocked: false }), task: None });
+        list.peak = list.peak.max(list.entries.len());
         list.waiting.insert((now, id));
         let state = SlotState {
             in_flight: 0,
@@ -62,9 +109,9 @@ impl Connections {
     /// Ends the connection that has waited longest; `false` when none waits.
     pub(super) fn evict(&self) -> bool {
         let mut list = self.list();
-        while let Some((_, id)) = list.waiting.pop_first() {
-            // Gone from the count at once; the task itself ends at the next turn of the runtime.
-            if let Some(task) = list.entries.remove(&id).and_then(|entry| entry.task) {
+        while let Some(&(_, id)) = list.waiting.first() {
+            // The task itself ends at the next turn of the runtime.
+            if let Some(task) = list.remove(id) {
                 task.abort();
                 return true;
             }
@@ -76,6 +123,7 @@ impl Connections {
     pub(super) fn evict_all(&self) -> usize {
         let mut list = self.list();
         list.waiting.clear();
+        list.blocked.clear();
         let entries = std::mem::take(&mut list.entries);
         entries.values().filter_map(|entry| entry.task.as_ref()).for_each(AbortHandle::abort);
         entries.len()
@@ -90,26 +138,40 @@ impl Connections {
         self.room.notified().await;
     }
 
+    /// Resolves when most of a crowd has left since the last call.
+    pub(super) async fn crowd_left(&self) {
+        self.left.notified().await;
+    }
+
     fn list(&self) -> MutexGuard<'_, List> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set_since(&self, id: Id, since: Option<Instant>) {
+    fn set_wait(&self, id: Id, wait: Option<Wait>) {
         let mut list = self.list();
         let Some(entry) = list.entries.get_mut(&id) else {
             return;
         };
-        let before = std::mem::replace(&mut entry.since, since);
-        if before == since {
+        let before = std::mem::replace(&mut entry.wait, wait);
+        if before == wait {
             return;
         }
-        if let Some(before) = before {
-            list.waiting.remove(&(before, id));
+        list.forget_wait(id, before);
+        let Some(Wait { since, blocked }) = wait else {
+            return;
+        };
+        list.waiting.insert((since, id));
+        if blocked {
+            list.blocked.insert((since, id));
         }
-        if let Some(since) = since {
-            list.waiting.insert((since, id));
-            self.room.notify_one();
+        if list.blocked.len() > MOST_BLOCKED
+            && let Some(&(_, longest)) = list.blocked.first()
+            && let Some(task) = list.remove(longest)
+        {
+            task.abort();
         }
+        drop(list);
+        self.room.notify_one();
     }
 }
 
@@ -217,9 +279,11 @@ impl Slot {
     }
 
     fn publish(&self, state: &SlotState) {
-        let quiet = (state.in_flight == 0).then_some(state.quiet_since);
-        let since = state.blocked_since.or(state.stuck_since()).or(quiet);
-        self.house.set_since(self.id, since);
+        let wait = match state.blocked_since.or(state.stuck_since()) {
+            Some(since) => Some(Wait { since, blocked: true }),
+            None => (state.in_flight == 0).then_some(Wait { since: state.quiet_since, blocked: false }),
+        };
+        self.house.set_wait(self.id, wait);
     }
 }
 
@@ -233,13 +297,14 @@ impl SlotState {
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut list = self.house.list();
-        if let Some(entry) = list.entries.remove(&self.id)
-            && let Some(since) = entry.since
-        {
-            list.waiting.remove(&(since, self.id));
-        }
+        // The task is the one that drops this.
+        let _own = list.remove(self.id);
+        let crowd_left = list.crowd_left();
         drop(list);
         self.house.room.notify_one();
+        if crowd_left {
+            self.house.left.notify_one();
+        }
     }
 }
 
@@ -308,6 +373,41 @@ mod tests {
         assert!(house.evict(), "unless the client does not take it");
         drop((one, two));
         assert_eq!(house.count(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_answers_that_are_not_taken_few_are_kept() {
+        let house = Arc::new(Connections::default());
+        let slots: Vec<Arc<Slot>> = (0..MOST_BLOCKED + 3).map(|_| house.enter()).collect();
+        let idle = |slot: &Arc<Slot>| {
+            let task = tokio::spawn(std::future::pending::<()>());
+            slot.runs_in(task.abort_handle());
+            task
+        };
+        let tasks: Vec<_> = slots.iter().map(idle).collect();
+        for slot in &slots {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            slot.wrote(true);
+        }
+        tokio::task::yield_now().await;
+        let ended = tasks.iter().filter(|task| task.is_finished()).count();
+        assert_eq!((ended, house.count()), (3, MOST_BLOCKED));
+        assert!(tasks.iter().take(3).all(|task| task.is_finished()), "those that took nothing for longest");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_that_left_is_told_once() {
+        let house = Arc::new(Connections::default());
+        let told = || tokio::time::timeout(Duration::from_secs(1), house.crowd_left());
+        drop(house.enter());
+        assert!(told().await.is_err(), "one is no crowd");
+        let mut crowd: Vec<_> = (0..CROWD).map(|_| house.enter()).collect();
+        crowd.truncate(CROWD / 2);
+        assert!(told().await.is_err(), "half of it is here");
+        crowd.truncate(1);
+        assert!(told().await.is_ok());
+        drop(crowd);
+        assert!(told().await.is_err(), "once");
     }
 
     #[tokio::test(start_paused = true)]

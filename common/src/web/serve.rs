@@ -23,6 +23,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::memory;
+use crate::process::connection_room;
+
 use super::connections::{Connections, Patience, Slot};
 use super::gate::{Face, Gate};
 use super::listen::Bound;
@@ -33,6 +36,9 @@ use super::wire::{Door, Stream, Wire};
 /// only burn the CPU that could end them.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// By then the tasks of those who left are gone, too.
+const TIDY_PAUSE: Duration = Duration::from_secs(1);
+
 /// hyper refuses a smaller buffer.
 const LEAST_BUFFER_BYTES: usize = 8192;
 
@@ -42,7 +48,7 @@ const HYPER_HEADERS: usize = 100;
 /// What a client may take: room and time.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections at one time.
+    /// Connections at one time; fewer where the process may not open many files.
     pub connections: usize,
     /// From the first byte of a request (or from the connection, before the first request) to the end of its head.
     pub header_read: Duration,
@@ -98,9 +104,11 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (stopping, stopped) = watch::channel(false);
+    let limits = Limits { connections: limits.connections.min(connection_room()), ..limits };
     let face = Arc::new(Face { router, web, body_bytes: limits.body_bytes });
     let server = Arc::new(Server { face, limits, house: Arc::default(), stopped });
     let mut accepting = JoinSet::new();
+    accepting.spawn(tidy_up(Arc::clone(&server.house)));
     for Bound { address, local, listener } in listeners {
         let door = Door::open(listener)?;
         tracing::info!(address, local, "Listening on");
@@ -126,6 +134,15 @@ pub async fn serve(
         tracing::warn!(connections, "Stopping with unfinished requests");
     }
     Ok(())
+}
+
+/// Gives back what a crowd of clients took: it comes in blocks too small for the allocator to return by itself.
+async fn tidy_up(house: Arc<Connections>) {
+    loop {
+        house.crowd_left().await;
+        sleep(TIDY_PAUSE).await;
+        memory::settle();
+    }
 }
 
 struct Server {

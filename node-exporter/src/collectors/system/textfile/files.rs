@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use common::crew::{Crew, Job};
+use common::memory;
 
 use super::families::{self, Content, Reading};
 use super::{MOST_BYTES, clean, glob};
@@ -20,6 +21,9 @@ const PATIENCE: Duration = Duration::from_millis(50);
 const MOST_THREADS: usize = 16;
 /// What those get that were too late the last time, so that they do not delay each scrape to its end.
 const SECOND_CHANCE: Duration = Duration::from_secs(1);
+
+/// Reading a file this large takes several times its size, in small blocks.
+const LARGE_BYTES: usize = 256 << 10;
 
 /// What is said of files and directories that hang.
 const LATE: &str = "no answer in time";
@@ -109,7 +113,11 @@ impl Reader {
         let (how, mut changed) = (self.how, false);
         let read = self.file.refresh(|text| {
             changed = true;
-            families::parse(text, how)
+            let content = families::parse(text, how);
+            if text.len() > LARGE_BYTES {
+                memory::settle();
+            }
+            content
         });
         self.read = read.map(|(stamp, _)| stamp).map_err(|e| e.to_string());
         self.changed = changed;
