@@ -20,6 +20,7 @@ use common::error::CollectError;
 use common::exposition::{Desc, Page};
 use common::flags::{Args, Flag};
 use common::fuzzing::{Parser, eat};
+use common::sandbox::Need;
 
 use crate::fs::list_dir;
 use crate::fs::plain::{Stamp, Watched};
@@ -45,6 +46,7 @@ const FLAGS: &[Flag] = &[
 /// The row in the table.
 pub(in crate::collectors) const ROW: Row = Row {
     yields: true,
+    needs: |args| given(args).map(|directory| Need::Tree(glob::fixed_part(&directory))).collect(),
     ..Row::on("textfile", "metrics that others write into *.prom files", FLAGS, |args| {
         Ok(Box::new(Textfile::new(args)))
     })
@@ -95,12 +97,15 @@ struct State {
     stale: bool,
 }
 
+/// An empty value says that there is no directory.
+fn given(args: &Args) -> impl Iterator<Item = String> + use<> {
+    args.list(DIRECTORY).into_iter().filter(|directory| !directory.is_empty())
+}
+
 impl Textfile {
     fn new(args: &Args) -> Self {
-        // An empty value says that there is no directory.
-        let directories = args.list(DIRECTORY).into_iter().filter(|directory| !directory.is_empty()).collect();
         Self {
-            directories,
+            directories: given(args).collect(),
             how: Reading { lenient: args.on(LENIENT), timestamps: args.on(IGNORE_TIMESTAMPS) },
             max_age: Some(args.duration(MAX_AGE)).filter(|age| !age.is_zero()),
             files: Vec::new(),
