@@ -8,22 +8,31 @@
 //! * `no_new_privs`, which both ask for: no program that is executed could gain rights.
 //! * Best effort: what a kernel or a container does not offer is left out, and the log says so.
 //!
+//! The rules are the `landlock` crate's, which knows what each kernel can do and costs 13 KB. The filter is our own: the
+//! `seccompiler` crate refuses everything with the same error, while the C library wants another one for `clone3`, and lets
+//! kernels before 5.16 slow down each branch of a process that has a filter.
+//!
 //! What is needed is told as data ([`Need`]) by those who need it.
 
 mod filter;
-mod kernel;
-mod landlock;
+mod rules;
 
 use std::path::PathBuf;
 
 use crate::flags::Flag;
 
 /// Something that a program does besides reading what is open already and asking the kernel over netlink or UDP.
+///
+/// Files and directories are what counts, not their names: what later takes the place of one is out of reach, unless it is
+/// below a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// Reads files and lists directories below this one. One that is to come later is needed by way of its parent.
+    /// Reads files and lists directories below this one.
     Tree(PathBuf),
-    /// Reads this very file, if it is there at the start.
+    /// The same below one that may only come later: until then it is a matter of the nearest directory above it, unless that
+    /// is `/`, which is too much to give for it.
+    TreeToCome(PathBuf),
+    /// Reads this very file.
     File(PathBuf),
     /// Looks at other processes, in the proc file system that is mounted here.
     Processes(PathBuf),
@@ -60,9 +69,8 @@ pub struct InForce {
 /// Gives the rights away for this thread and all that it starts: to be called before there is another one.
 pub fn enter(needs: &[Need]) -> InForce {
     let no_new_privs = rustix::thread::set_no_new_privs(true).map_err(|e| e.to_string());
-    let readable = landlock::readable(needs);
-    // Rules of files first: the filter is not in the way of them, but nothing is lost by the order either.
-    let landlock = landlock::enter(needs, &readable);
+    let readable = rules::readable(needs);
+    let landlock = rules::enter(needs, &readable);
     let seccomp = filter::enter(needs);
     InForce { landlock, readable, seccomp, no_new_privs }
 }

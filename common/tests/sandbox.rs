@@ -158,7 +158,7 @@ fn what_is_to_come_can_be_read_when_it_has_come() {
         fs::create_dir(&later).unwrap();
         fs::write(later.join("file"), "late").unwrap();
     });
-    enter(&[tree("in/later")]);
+    enter(&[Need::TreeToCome(folder().join("in/later"))]);
     go.send(()).unwrap();
     other.join().unwrap();
     assert_eq!(fs::read_to_string(folder().join("in/later/file")).unwrap(), "late");

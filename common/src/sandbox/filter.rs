@@ -9,13 +9,15 @@
 use super::Need;
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod kernel;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod program;
 
 /// Puts the filter in force, or says why there is none.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(super) fn enter(needs: &[Need]) -> Result<(), String> {
     let program = program::of(needs.contains(&Need::PerfEvents));
-    super::kernel::set_filter(&program).map_err(|e| match e.raw_os_error() {
+    kernel::set_filter(&program).map_err(|e| match e.raw_os_error() {
         Some(libc::ENOSYS | libc::EINVAL) => "this kernel has no seccomp filters".to_owned(),
         _ => e.to_string(),
     })

@@ -41,7 +41,7 @@ const FLAGS: &[Flag] = &[
 
 /// The row in the table.
 pub(in crate::collectors) const ROW: Row = Row {
-    needs: |args| lists(args).into_iter().map(Need::File).collect(),
+    needs: |args| if args.on(NAMES) { lists(args).into_iter().map(Need::File).collect() } else { Vec::new() },
     ..Row::off("pcidevice", "PCI devices, their links and power states, /sys/bus/pci/devices", FLAGS, |args| {
         let lists = args.on(NAMES).then(|| lists(args));
         Ok(Box::new(PciDevices { devices: Devices::new(sys_path(args, "bus/pci/devices")), lists }))

@@ -46,7 +46,7 @@ const FLAGS: &[Flag] = &[
 /// The row in the table.
 pub(in crate::collectors) const ROW: Row = Row {
     yields: true,
-    needs: |args| given(args).map(|directory| Need::Tree(glob::fixed_part(&directory))).collect(),
+    needs: |args| given(args).map(|directory| Need::TreeToCome(glob::fixed_part(&directory))).collect(),
     ..Row::on("textfile", "metrics that others write into *.prom files", FLAGS, |args| {
         Ok(Box::new(Textfile::new(args)))
     })
