@@ -10,6 +10,7 @@
 //! * [`hostile`] are peers that mean harm.
 //! * [`fixture`] builds directory trees; [`fuse`] mounts a file system that never answers, inside [`namespace`].
 //! * [`manifests`] is the harness for the files that deploy all of this.
+//! * [`readme`] has the tables of the README.
 //! * [`child`] and [`log_line`] read logs, [`wait`] waits under a deadline, [`skip`] says why a test did not run.
 //!
 //! The harness panics with a message when something is wrong: its callers are tests.
@@ -32,6 +33,7 @@ pub mod nginx;
 pub mod page;
 pub mod pki;
 pub mod prometheus;
+pub mod readme;
 pub mod running;
 pub mod skip;
 pub mod talker;
