@@ -10,6 +10,7 @@ use std::process::Command;
 use exporter_tests::client::Request;
 use exporter_tests::fixture::Fixture;
 use exporter_tests::log_line::field;
+use exporter_tests::manifests::podman::{Podman, local};
 use exporter_tests::namespace;
 use exporter_tests::page::{Page, metric};
 use exporter_tests::readme::{Row, Table, table};
@@ -278,4 +279,42 @@ fn the_sandbox_costs_no_series() {
         let lost: Vec<&String> = before.intersection(&after).filter(|name| !within.contains(*name)).collect();
         if lost.is_empty() { Ok(()) } else { Err(format!("{lost:?}")) }
     });
+}
+
+/// What kernels without Landlock answer, in the words of container runtimes.
+const NO_LANDLOCK: &str = r#"{
+    "defaultAction": "SCMP_ACT_ALLOW",
+    "syscalls": [{
+        "names": ["landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"],
+        "action": "SCMP_ACT_ERRNO",
+        "errnoRet": 38
+    }]
+}"#;
+
+/// As a DaemonSet has it, with the runtime's own filter of system calls; then where there is no Landlock.
+#[test]
+fn containers_get_what_their_runtime_lets_through() {
+    let Some(podman) = Podman::here("containers_get_what_their_runtime_lets_through") else { return };
+    let image = podman.build(NODE_EXPORTER);
+    let profile = Fixture::of(&[("seccomp.json", NO_LANDLOCK)]);
+    let option = format!("--security-opt=seccomp={}", profile.path("seccomp.json").display());
+    let here = said(&Running::start(NODE_EXPORTER, &[] as &[&str]), "landlock");
+    let without = "off: this kernel has no Landlock, or the container forbids it";
+    for (name, options, landlock) in [("usual", &[][..], here.as_str()), ("without", &[option.as_str()], without)] {
+        let locked = ["--network=host", "--read-only", "--cap-drop=all", "--volume=/:/host:ro,rslave"];
+        let flags = ["--path.procfs=/host/proc", "--path.sysfs=/host/sys", "--path.rootfs=/host"];
+        podman.run(&[&["run", "--detach", "--name", name][..], &locked, options, &[&image], &flags].concat());
+        let page = podman.scrape(name, local(9100));
+        page.has(metric("node_os_info"));
+        assert_eq!(unwell(&page), BTreeMap::new(), "{}", podman.log(name));
+        let log = podman.log(name);
+        let line = log.lines().find(|line| field(line, "msg").as_deref() == Some("Sandbox"));
+        let line = line.unwrap_or_else(|| panic!("{name}: no line about the sandbox in\n{log}"));
+        assert_eq!(field(line, "landlock").as_deref(), Some(landlock), "{name}");
+        assert_eq!(field(line, "seccomp").as_deref(), Some("on"), "{name}");
+        // Its own root is out of sight, the host's is not.
+        let readable = field(line, "readable").unwrap_or_default().split(',').any(|place| place == "/");
+        assert!(!readable, "{name}: {line}");
+        assert_eq!(podman.stop(name), 0, "{name}: {log}");
+    }
 }

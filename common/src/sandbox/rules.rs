@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(paths(&[tree("/proc"), tree("/sys"), tree("/"), Need::File("/etc/hosts".into())]), "/");
         assert_eq!(paths(&[tree("/proc"), tree(own), tree("/")]), format!("/ {own}"));
         assert_eq!(paths(&[tree("/sys"), tree("/proc"), tree("/sys"), Need::Bind(1)]), "/proc /sys");
-        assert_eq!(paths(&[tree("/"), tree(".")]), ". /");
+        assert_eq!(paths(&[tree("/"), tree(".")]), "/ .");
         assert_eq!(paths(&[tree("/proc"), tree("/surely/not/here"), Need::File("/nor/this".into())]), "/proc");
     }
 

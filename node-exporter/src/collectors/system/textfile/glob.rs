@@ -196,6 +196,20 @@ mod tests {
     }
 
     #[test]
+    fn all_matches_are_below_the_fixed_part() {
+        for (pattern, want) in [
+            ("/var/lib/*/metrics", "/var/lib"),
+            ("/var/lib/node", "/var/lib/node"),
+            ("/*", "/"),
+            ("/a//b[0-9]/c", "/a"),
+            ("metrics/?", "metrics"),
+            ("*", ""),
+        ] {
+            assert_eq!(fixed_part(pattern), Path::new(want), "{pattern}");
+        }
+    }
+
+    #[test]
     fn paths() {
         let dir = tempfile::tempdir().unwrap();
         for name in ["b/x", "a/x", "a/y", "c", "[z"] {
