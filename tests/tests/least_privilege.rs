@@ -10,6 +10,7 @@ use std::process::Command;
 use exporter_tests::client::Request;
 use exporter_tests::fixture::Fixture;
 use exporter_tests::log_line::field;
+use exporter_tests::manifests;
 use exporter_tests::manifests::podman::{Podman, local};
 use exporter_tests::namespace;
 use exporter_tests::page::{Page, metric};
@@ -281,6 +282,18 @@ fn the_sandbox_costs_no_series() {
     });
 }
 
+/// What systemd would refuse before the program can use it: older ones do not count these calls among those of a service.
+#[test]
+fn the_systemd_unit_lets_the_sandbox_through() {
+    let unit = fs::read_to_string(manifests::path("systemd/node-exporter.service")).unwrap();
+    let filters: Vec<&str> = unit.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")).collect();
+    let allowed: BTreeSet<&str> =
+        filters.iter().filter(|filter| !filter.starts_with('~')).flat_map(|filter| filter.split(' ')).collect();
+    for call in ["landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp"] {
+        assert!(allowed.contains(call), "{call}: {filters:?}");
+    }
+}
+
 /// What kernels without Landlock answer, in the words of container runtimes.
 const NO_LANDLOCK: &str = r#"{
     "defaultAction": "SCMP_ACT_ALLOW",
@@ -299,7 +312,7 @@ fn containers_get_what_their_runtime_lets_through() {
     let profile = Fixture::of(&[("seccomp.json", NO_LANDLOCK)]);
     let option = format!("--security-opt=seccomp={}", profile.path("seccomp.json").display());
     let here = said(&Running::start(NODE_EXPORTER, &[] as &[&str]), "landlock");
-    let without = "off: this kernel has no Landlock, or the container forbids it";
+    let without = "off: this kernel has no Landlock, or who started this forbids it";
     for (name, options, landlock) in [("usual", &[][..], here.as_str()), ("without", &[option.as_str()], without)] {
         let locked = ["--network=host", "--read-only", "--cap-drop=all", "--volume=/:/host:ro,rslave"];
         let flags = ["--path.procfs=/host/proc", "--path.sysfs=/host/sys", "--path.rootfs=/host"];

@@ -54,7 +54,7 @@ pub(super) fn enter(needs: &[Need], readable: &[PathBuf]) -> Result<u32, String>
     }
     let status = restrict(needs, readable).map_err(|e| e.to_string())?;
     match status.landlock {
-        LandlockStatus::NotImplemented => Err("this kernel has no Landlock, or the container forbids it".to_owned()),
+        LandlockStatus::NotImplemented => Err("this kernel has no Landlock, or who started this forbids it".to_owned()),
         LandlockStatus::NotEnabled => Err("Landlock is switched off in this kernel".to_owned()),
         _ if status.ruleset == RulesetStatus::NotEnforced => Err("the kernel took no rule".to_owned()),
         LandlockStatus::Available { effective_abi, .. } => Ok(effective_abi.min(NEWEST) as u32),
