@@ -35,5 +35,7 @@ pub static PROGRAM: Program = Program {
     rows: &[],
     path_flag: PATH_FLAG,
     preset: app::NO_PRESET,
+    surroundings: |_| Vec::new(),
+    needs: None,
     source: |args| Ok(Made::from_source(Arc::new(exporter::Exporter::new(args)?))),
 };

@@ -50,5 +50,7 @@ pub static PROGRAM: Program = Program {
     rows: &[],
     path_flag: PATH_FLAG,
     preset: setup::preset,
+    surroundings: |_| Vec::new(),
+    needs: None,
     source: setup::source,
 };

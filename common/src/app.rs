@@ -23,11 +23,13 @@ use crate::flags::{Args, Flag};
 use crate::host::Host;
 use crate::http::{Service, router};
 use crate::instruments::Instruments;
+use crate::sandbox::{self, InForce, Need};
 use crate::scrape::{Engine, REASONS};
 use crate::source::{Asked, Endpoint, Own, Source};
 use crate::turns::Turns;
+use crate::web::reload::OpenError;
 use crate::web::{self, Bound, Limits, WebConfigFile, systemd};
-use crate::{build_info, log, memory};
+use crate::{build_info, log, memory, process};
 
 /// What makes a program this one.
 pub struct Program {
@@ -50,6 +52,10 @@ pub struct Program {
     /// Fills in what was not typed from a configuration file, before anything else is looked at, or does all there is
     /// to do.
     pub preset: fn(&mut Args) -> Result<Next, Vec<ConfigError>>,
+    /// Sentences for the log about where it runs, found out while it still has all rights.
+    pub surroundings: fn(&Args) -> Vec<String>,
+    /// What it needs besides what its collectors need; `None` for a program without a sandbox.
+    pub needs: Option<fn(&Args) -> Vec<Need>>,
     /// Makes what answers the scrapes; fails with every mistake in the flags.
     pub source: fn(&Arc<Args>) -> Result<Made, Vec<ConfigError>>,
 }
@@ -160,6 +166,10 @@ fn run(program: &'static Program, line: impl Iterator<Item = String>) -> Result<
         let flag = program.path_flag;
         mistakes.push(ConfigError::new(format!("--{flag}: expected a path such as /metrics, found {path:?}")));
     }
+    let surroundings = (program.surroundings)(&args);
+    let config = web_config(&args);
+    // Here everything that is to be known is known, and there is no other thread yet.
+    let sandbox = enter_sandbox(program, &args, config.as_ref());
     let made = match (program.source)(&args) {
         Ok(made) if mistakes.is_empty() => made,
         Ok(_) => return Err(mistakes),
@@ -168,12 +178,48 @@ fn run(program: &'static Program, line: impl Iterator<Item = String>) -> Result<
             return Err(mistakes);
         }
     };
-    for warning in warnings {
+    for warning in warnings.into_iter().chain(surroundings) {
         tracing::warn!("{warning}");
     }
     let Made { source, web, limits, router } = made;
     let service = service(program, &args, source);
-    if args.on("once") { once(&service) } else { serve(&service, &args, web, limits, router) }
+    if args.on("once") {
+        return once(&service);
+    }
+    let web = match config {
+        Some(config) => Some(Arc::new(config.map_err(|e| vec![ConfigError::new(e.to_string())])?)),
+        None => web,
+    };
+    serve(&service, &args, web, limits, router, sandbox.as_ref())
+}
+
+/// The `--web.config.file`, if there is one that will be needed.
+fn web_config(args: &Args) -> Option<Result<WebConfigFile, OpenError>> {
+    match args.text("web.config.file") {
+        "" => None,
+        _ if args.on("once") => None,
+        path => Some(WebConfigFile::open(Path::new(path))),
+    }
+}
+
+/// Gives away the rights that neither the program nor one of its collectors that are switched on needs.
+fn enter_sandbox(
+    program: &'static Program,
+    args: &Args,
+    config: Option<&Result<WebConfigFile, OpenError>>,
+) -> Option<InForce> {
+    let mut needs = program.needs.filter(|_| args.on(sandbox::FLAG))?(args);
+    needs.extend(process::needs());
+    needs.extend(
+        program.rows.iter().filter(|row| is_on(args, switch_name(row.name), row.on)).flat_map(|row| (row.needs)(args)),
+    );
+    if let Some(Ok(config)) = config {
+        needs.extend(config.needs());
+    }
+    if !args.on("once") && !args.on("web.systemd-socket") {
+        needs.extend(args.list("web.listen-address").iter().filter_map(|text| web::listen::need(text)));
+    }
+    Some(sandbox::enter(&needs))
 }
 
 /// An engine for the collectors of `rows` that are switched on, on a thread of its own; `prefix` begins the names of
@@ -286,15 +332,12 @@ fn runtime() -> Result<Runtime, Vec<ConfigError>> {
 fn serve(
     service: &Arc<Service>,
     args: &Args,
-    web: Option<Arc<WebConfigFile>>,
+    config: Option<Arc<WebConfigFile>>,
     limits: Limits,
     make_router: Option<MakeRouter>,
+    sandbox: Option<&InForce>,
 ) -> Result<ExitCode, Vec<ConfigError>> {
     let fail = |e: &dyn std::fmt::Display| vec![ConfigError::new(e.to_string())];
-    let config = match args.text("web.config.file") {
-        "" => web,
-        path => Some(Arc::new(WebConfigFile::open(Path::new(path)).map_err(|e| fail(&e))?)),
-    };
     let bound: Vec<Bound> = match args.on("web.systemd-socket") {
         true => systemd::sockets(),
         false => web::bind(&args.list("web.listen-address")),
@@ -309,6 +352,9 @@ fn serve(
         "Starting {}",
         service.own.exporter
     );
+    if let Some(sandbox) = sandbox {
+        sandbox.log();
+    }
     if rustix::process::geteuid().is_root() {
         tracing::warn!("Running as root: an unprivileged user is enough, the README says what each capability buys");
     }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::error::{CollectError, ConfigError};
 use crate::exposition::Page;
 use crate::flags::{Args, Flag};
+use crate::sandbox::Need;
 
 /// A source of samples that is read at each scrape. It keeps its state (open files, previous counters) in itself.
 pub trait Collector: Send {
@@ -29,7 +30,12 @@ pub struct Row {
     pub new: fn(&Args) -> Result<Box<dyn Collector>, ConfigError>,
     /// Its families yield to those of other collectors when both describe a name differently.
     pub yields: bool,
+    /// What it needs beyond what its program needs anyhow.
+    pub needs: fn(&Args) -> Vec<Need>,
 }
+
+/// For collectors that read the trees of the host and ask the kernel.
+pub const NO_NEEDS: fn(&Args) -> Vec<Need> = |_| Vec::new();
 
 impl Row {
     /// A collector that runs by default.
@@ -39,7 +45,7 @@ impl Row {
         flags: &'static [Flag],
         new: fn(&Args) -> Result<Box<dyn Collector>, ConfigError>,
     ) -> Self {
-        Self { name, on: true, about, flags, new, yields: false }
+        Self { name, on: true, about, flags, new, yields: false, needs: NO_NEEDS }
     }
 
     /// A collector that has to be switched on.
@@ -49,7 +55,7 @@ impl Row {
         flags: &'static [Flag],
         new: fn(&Args) -> Result<Box<dyn Collector>, ConfigError>,
     ) -> Self {
-        Self { name, on: false, about, flags, new, yields: false }
+        Self { name, on: false, about, flags, new, yields: false, needs: NO_NEEDS }
     }
 }
 

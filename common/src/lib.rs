@@ -29,6 +29,7 @@ pub mod query;
 #[doc(hidden)]
 pub mod readme;
 pub mod render;
+pub mod sandbox;
 pub mod scrape;
 pub mod source;
 pub mod turns;

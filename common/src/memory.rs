@@ -34,12 +34,7 @@ pub(crate) fn one_arena() {
 pub(crate) fn cut_code() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
-        unsafe extern "C" {
-            static __executable_start: u8;
-            static etext: u8;
-        }
-        let (start, end) = (&raw const __executable_start, &raw const etext);
-        let length = end.addr().saturating_sub(start.addr());
+        let (start, length) = code();
         for offset in (0..length).step_by(2 * PIECE_BYTES) {
             let piece = start.wrapping_add(offset).cast_mut();
             // SAFETY: the piece is in the program's own code, where nothing but the mark for core dumps changes; a refusal
@@ -51,12 +46,39 @@ pub(crate) fn cut_code() {
     }
 }
 
-/// Returns what is free to the system: after the start, a large document or a crowd of clients, whose many small blocks
-/// would stay with the process.
-pub fn settle() {
+/// Returns free memory to the system, after a large document or a crowd of clients: it came in small blocks, which would
+/// stay with the process.
+pub fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: malloc_trim only returns free memory, under malloc's own lock.
     unsafe {
         libc::malloc_trim(0);
     }
+}
+
+/// After the start: returns what it needed and the service does not.
+///
+/// That is free memory, and the code: what of it is used again comes back from the page cache with the next scrape, and what
+/// the start alone has used (command line, sandbox) does not.
+pub(crate) fn settle() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        give_back();
+        let (start, length) = code();
+        // SAFETY: of code, which is never written to, nothing is lost that is not in the file.
+        unsafe {
+            libc::madvise(start.cast_mut().cast(), length, libc::MADV_DONTNEED);
+        }
+    }
+}
+
+/// Where the code of the program begins, on a page, and how long it is.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn code() -> (*const u8, usize) {
+    unsafe extern "C" {
+        static __executable_start: u8;
+        static etext: u8;
+    }
+    let (start, end) = (&raw const __executable_start, &raw const etext);
+    (start, end.addr().saturating_sub(start.addr()))
 }

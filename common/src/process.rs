@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::exposition::{Desc, Page};
+use crate::sandbox::Need;
 
 const CPU: Desc = Desc::counter("process_cpu_seconds_total", "CPU time of this process, user and system.", &[]);
 const RESIDENT: Desc = Desc::gauge("process_resident_memory_bytes", "Memory of this process that is in RAM.", &[]);
@@ -45,6 +46,13 @@ const STANDING_DESCRIPTORS: u64 = 32;
 
 fn room_within(limit: u64) -> usize {
     usize::try_from(limit.saturating_sub(STANDING_DESCRIPTORS) / 4).unwrap_or(usize::MAX).max(1)
+}
+
+/// What a program reads of the machine it runs on, whatever `--path.*` says: its own figures, the number of CPUs it may
+/// use, and what the landing page tells.
+pub(crate) fn needs() -> Vec<Need> {
+    let files = ["/etc/os-release", "/usr/lib/os-release"].map(|file| Need::File(file.into()));
+    [Need::Tree("/proc".into()), Need::Tree("/sys".into())].into_iter().chain(files).collect()
 }
 
 /// Both files are smaller; what a later kernel adds at the end is not needed.

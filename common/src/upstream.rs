@@ -33,6 +33,7 @@ use tokio::time::timeout_at;
 use tokio_rustls::TlsConnector;
 
 use crate::gzip::{self, Packed};
+use crate::sandbox::Need;
 
 pub use reason::{Reason, Tally};
 pub use tls::{Pem, TlsOptions};
@@ -62,6 +63,19 @@ pub enum Kind {
     CutShort,
     /// The body is larger than anything useful.
     TooLarge,
+}
+
+/// What asking there needs.
+pub fn needs(url: &Url) -> Vec<Need> {
+    let Place::Host { host, port, tls } = &url.place else { return Vec::new() };
+    let mut needs = vec![Need::Connect(*port)];
+    if host.parse::<std::net::IpAddr>().is_err() {
+        needs.extend(dns::needs());
+    }
+    if *tls {
+        needs.extend(tls::bundles().map(Need::File));
+    }
+    needs
 }
 
 /// Why there is no answer.

@@ -9,6 +9,7 @@
 use std::time::{Duration, Instant};
 
 use common::error::{CollectError, Reason};
+use common::sandbox::Need;
 
 pub(crate) mod address;
 mod connection;
@@ -29,6 +30,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The addresses of the bus of the system, from the environment.
 pub(crate) fn system_bus() -> String {
     std::env::var("DBUS_SYSTEM_BUS_ADDRESS").ok().filter(|text| !text.is_empty()).unwrap_or_else(|| SYSTEM_BUS.into())
+}
+
+/// What asking one of `addresses` needs. A socket that is a file is nothing to the sandbox.
+pub(crate) fn needs(addresses: &str) -> Vec<Need> {
+    let is_abstract = |address| matches!(address, Ok(Address::Abstract(_)));
+    if address::parse(addresses).any(is_abstract) { vec![Need::AbstractSockets] } else { Vec::new() }
 }
 
 /// A peer that speaks D-Bus, and the connection to it while there is one.

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::error::{BadField, CollectError, is_absent, is_denied};
 use common::flags::{Args, Flag};
+use common::sandbox::Need;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, RawDir, SeekFrom};
 use rustix::io::Errno;
@@ -29,6 +30,17 @@ pub const FLAGS: &[Flag] = &[
     Flag::text("path.rootfs", "/", "Where the root of the host is mounted, for mount points and os-release."),
     Flag::text("path.udev.data", "/run/udev/data", "Where the udev database of the host is."),
 ];
+
+/// The host's trees are read, and its processes are looked at.
+pub fn needs(args: &Args) -> Vec<Need> {
+    let tree = |flag: &Flag| Need::Tree(args.text(flag.name).into());
+    FLAGS.iter().map(tree).chain([Need::Processes(args.text("path.procfs").into())]).collect()
+}
+
+/// The tree that a flag names, if it names one.
+pub(crate) fn tree_if_given(args: &Args, flag: &str) -> Vec<Need> {
+    Some(args.text(flag)).filter(|path| !path.is_empty()).map(|path| Need::Tree(path.into())).into_iter().collect()
+}
 
 /// `<path.procfs>/<rel>`.
 pub fn proc_path(args: &Args, rel: &str) -> PathBuf {

@@ -23,6 +23,7 @@ use common::app::{self, Made, Program, web_flags};
 use common::cli::Group;
 use common::error::ConfigError;
 use common::flags::{Args, Flag};
+use common::sandbox;
 
 static WEB: [Flag; app::WEB_FLAGS] = web_flags(":9100", "web.telemetry-path", "");
 
@@ -36,22 +37,19 @@ pub static PROGRAM: Program = Program {
     title: "Node Exporter",
     about: "Prometheus exporter for hardware and kernel of a Linux node.",
     web_flags: &WEB,
-    flags: || vec![Group::new("Paths", fs::FLAGS)],
+    flags: || vec![Group::new("Paths", fs::FLAGS), Group::new("Sandbox", sandbox::FLAGS)],
     rows: collectors::COLLECTORS,
     path_flag: "web.telemetry-path",
     preset: app::NO_PRESET,
+    surroundings: |args| surroundings::warnings(args, std::path::Path::new("/proc")),
+    needs: Some(fs::needs),
     source,
 };
 
 fn source(args: &Arc<Args>) -> Result<Made, Vec<ConfigError>> {
     let mut mistakes = check(args);
     match app::collectors(PREFIX, collectors::COLLECTORS, args) {
-        Ok(made) if mistakes.is_empty() => {
-            for warning in surroundings::warnings(args, std::path::Path::new("/proc")) {
-                tracing::warn!("{warning}");
-            }
-            Ok(made)
-        }
+        Ok(made) if mistakes.is_empty() => Ok(made),
         Ok(_) => Err(mistakes),
         Err(more) => {
             mistakes.extend(more);

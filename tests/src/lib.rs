@@ -13,6 +13,7 @@
 //!   [`namespace`].
 //! * [`callgrind`] says what the instructions of a run were for.
 //! * [`manifests`] is the harness for the files that deploy all of this.
+//! * [`readme`] has the tables of the README.
 //! * [`child`] and [`log_line`] read logs, [`wait`] waits under a deadline, [`skip`] says why a test did not run.
 //!
 //! The harness panics with a message when something is wrong: its callers are tests.
@@ -38,6 +39,7 @@ pub mod nginx;
 pub mod page;
 pub mod pki;
 pub mod prometheus;
+pub mod readme;
 pub mod rude;
 pub mod running;
 pub mod skip;

@@ -11,6 +11,7 @@
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
@@ -19,6 +20,8 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 use super::dial::Families;
+use crate::hosts;
+use crate::sandbox::Need;
 
 const CONFIG: &str = "/etc/resolv.conf";
 const PORT: u16 = 53;
@@ -32,6 +35,13 @@ const TYPE_A: u16 = 1;
 const TYPE_AAAA: u16 = 28;
 const CLASS_IN: u16 = 1;
 const NO_SUCH_NAME: u8 = 3;
+
+/// What looking a name up needs; the file is often a link to one that is replaced by renaming.
+pub fn needs() -> Vec<Need> {
+    let target = fs::canonicalize(CONFIG).ok().filter(|target| target != Path::new(CONFIG));
+    let folder = target.and_then(|target| Some(Need::Tree(target.parent()?.to_owned())));
+    [Need::File(CONFIG.into()), Need::File(hosts::FILE.into()), Need::Connect(PORT)].into_iter().chain(folder).collect()
+}
 
 /// What `/etc/resolv.conf` says.
 #[derive(Debug, PartialEq, Eq)]

@@ -28,6 +28,11 @@ pub const BUNDLES: &[&str] = &[
     "/etc/ssl/cert.pem",
 ];
 
+/// Where the bundle may be; what the environment says goes first.
+pub(super) fn bundles() -> impl Iterator<Item = PathBuf> {
+    std::env::var_os("SSL_CERT_FILE").map(PathBuf::from).into_iter().chain(BUNDLES.iter().map(PathBuf::from))
+}
+
 /// Mozilla's authorities as they were when this was built.
 pub fn built_in_authorities() -> &'static [TrustAnchor<'static>] {
     webpki_roots::TLS_SERVER_ROOTS
@@ -142,9 +147,8 @@ impl TlsOptions {
                 _ => Ok((roots, named)),
             };
         }
-        let from_environment = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-        for bundle in from_environment.iter().map(PathBuf::as_path).chain(BUNDLES.iter().map(Path::new)) {
-            if let Ok(found) = Pem::read(bundle).and_then(|pem| pem.certificates()) {
+        for bundle in bundles() {
+            if let Ok(found) = Pem::read(&bundle).and_then(|pem| pem.certificates()) {
                 let named = found.iter().map(fingerprint).collect();
                 roots.add_parsable_certificates(found);
                 if !roots.is_empty() {

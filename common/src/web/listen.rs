@@ -15,6 +15,7 @@ use std::os::unix::net::UnixListener;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::hosts;
+use crate::sandbox::Need;
 
 /// Connections the kernel completes and keeps for us while we are busy; it caps the number at net.core.somaxconn.
 const BACKLOG: i32 = 1024;
@@ -162,6 +163,14 @@ pub fn parse(text: &str) -> Result<Address, ListenError> {
         return Err(bad(format!("expected an IP address or a host name before the port, found {host:?}")));
     }
     Ok(Address::Host { host: host.into(), port })
+}
+
+/// What binding an address needs; a malformed one needs nothing.
+pub(crate) fn need(text: &str) -> Option<Need> {
+    match parse(text).ok()? {
+        Address::AnyHost { port } | Address::Host { port, .. } => Some(Need::Bind(port)),
+        Address::Vsock { .. } => None,
+    }
 }
 
 /// Binds every address, in order.

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::auth::Checker;
 use super::config::{self, PemSource, RateLimit, TlsSettings, WebConfig, WebConfigError};
 use super::tls;
+use crate::sandbox::Need;
 use crate::watched::{MOST_CONFIG_BYTES, Stamps, read_bounded};
 
 /// The holder: opened once, asked for every request.
@@ -133,6 +134,15 @@ impl WebConfigFile {
                 state.complaint = Some(complaint);
             }
         }
+    }
+
+    /// What reading it again needs: the directories of all its files, as files are replaced by renaming, and those that
+    /// links lead to.
+    pub(crate) fn needs(&self) -> Vec<Need> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = state.stamps.paths().map(Path::to_owned);
+        let files = files.flat_map(|file| std::fs::canonicalize(&file).into_iter().chain([file]).collect::<Vec<_>>());
+        files.filter_map(|file| Some(Need::Tree(file.parent()?.to_owned()))).collect()
     }
 
     /// Whether connections speak TLS; decided at start.

@@ -141,7 +141,7 @@ async fn tidy_up(house: Arc<Connections>) {
     loop {
         house.crowd_left().await;
         sleep(TIDY_PAUSE).await;
-        memory::settle();
+        memory::give_back();
     }
 }
 

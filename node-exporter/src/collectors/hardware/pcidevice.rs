@@ -19,6 +19,7 @@ use common::exposition::Page;
 use common::fields::{Words, parse_auto, parse_f64, parse_i64, parse_u64};
 use common::flags::{Args, Flag};
 use common::fuzzing::{Parser, eat};
+use common::sandbox::Need;
 
 use crate::fs::{Attr, Devices, EntryKind, KeptAttr, is_silence, read_attr, read_file, read_link, sys_path};
 
@@ -39,11 +40,13 @@ const FLAGS: &[Flag] = &[
 ];
 
 /// The row in the table.
-pub(in crate::collectors) const ROW: Row =
-    Row::off("pcidevice", "PCI devices, their links and power states, /sys/bus/pci/devices", FLAGS, |args| {
+pub(in crate::collectors) const ROW: Row = Row {
+    needs: |args| if args.on(NAMES) { lists(args).into_iter().map(Need::File).collect() } else { Vec::new() },
+    ..Row::off("pcidevice", "PCI devices, their links and power states, /sys/bus/pci/devices", FLAGS, |args| {
         let lists = args.on(NAMES).then(|| lists(args));
         Ok(Box::new(PciDevices { devices: Devices::new(sys_path(args, "bus/pci/devices")), lists }))
-    });
+    })
+};
 
 struct PciDevices {
     devices: Devices<Device>,

@@ -19,7 +19,7 @@ use common::filter::Filter;
 use common::flags::Flag;
 use common::fuzzing::{Parser, eat};
 
-use crate::fs::read_file;
+use crate::fs::{read_file, tree_if_given};
 use crate::kernel::links::Source;
 use crate::kernel::netlink::{Netlink, attributes, text, u32_at, u64_at};
 
@@ -38,13 +38,16 @@ const FLAGS: &[Flag] = &[
 ];
 
 /// The row in the table.
-pub(in crate::collectors) const ROW: Row = Row::off("qdisc", "queueing disciplines, netlink", FLAGS, |args| {
-    let source = match args.text(FIXTURES) {
-        "" => From::Kernel { netlink: Netlink::route(), links: Source::shared(), roots: HashMap::new() },
-        folder => From::File(PathBuf::from(folder).join("results.json")),
-    };
-    Ok(Box::new(Qdiscs { filter: Filter::exclusive(args, INCLUDE, EXCLUDE)?, source }))
-});
+pub(in crate::collectors) const ROW: Row = Row {
+    needs: |args| tree_if_given(args, FIXTURES),
+    ..Row::off("qdisc", "queueing disciplines, netlink", FLAGS, |args| {
+        let source = match args.text(FIXTURES) {
+            "" => From::Kernel { netlink: Netlink::route(), links: Source::shared(), roots: HashMap::new() },
+            folder => From::File(PathBuf::from(folder).join("results.json")),
+        };
+        Ok(Box::new(Qdiscs { filter: Filter::exclusive(args, INCLUDE, EXCLUDE)?, source }))
+    })
+};
 
 /// A family, and its value if there is one.
 type Family = (Desc<'static>, fn(&Qdisc) -> Option<u64>);

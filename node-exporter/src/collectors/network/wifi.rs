@@ -19,6 +19,7 @@ use common::exposition::{Desc, Page};
 use common::flags::Flag;
 use common::fuzzing::{Parser, eat};
 
+use crate::fs::tree_if_given;
 use crate::kernel::netlink::text;
 use crate::kernel::rtnl::HardwareAddress;
 
@@ -37,14 +38,16 @@ const FLAGS: &[Flag] = &[Flag::text(
 )];
 
 /// The row in the table.
-pub(in crate::collectors) const ROW: Row =
-    Row::off("wifi", "wireless interfaces and stations, netlink", FLAGS, |args| {
+pub(in crate::collectors) const ROW: Row = Row {
+    needs: |args| tree_if_given(args, FIXTURES),
+    ..Row::off("wifi", "wireless interfaces and stations, netlink", FLAGS, |args| {
         let source = match args.text(FIXTURES) {
             "" => Source::Kernel(Box::new(Kernel::default())),
             folder => Source::Files(PathBuf::from(folder)),
         };
         Ok(Box::new(Wifi::new(source)))
-    });
+    })
+};
 
 const FREQUENCY: Desc = Desc::gauge(
     "node_wifi_interface_frequency_hertz",

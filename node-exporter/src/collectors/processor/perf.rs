@@ -20,6 +20,7 @@ use common::exposition::{Desc, Page};
 use common::fields::{parse_cpu_list, parse_u64};
 use common::flags::{Args, Flag};
 use common::fuzzing::{Parser, eat};
+use common::sandbox::Need;
 
 use crate::fs::{KeptFile, read_attr, sys_path};
 use crate::kernel::MOST_CPUS;
@@ -51,8 +52,9 @@ const FLAGS: &[Flag] = &[
 ];
 
 /// The row in the table.
-pub(in crate::collectors) const ROW: Row =
-    Row::off("perf", "events of hardware, kernel and caches on each CPU, perf_event_open(2)", FLAGS, |args| {
+pub(in crate::collectors) const ROW: Row = Row {
+    needs: |_| vec![Need::PerfEvents],
+    ..Row::off("perf", "events of hardware, kernel and caches on each CPU, perf_event_open(2)", FLAGS, |args| {
         let wanted = match args.text(CPUS) {
             "" => None,
             text => Some(parse_cpus(text.as_bytes()).ok_or_else(|| {
@@ -83,7 +85,8 @@ pub(in crate::collectors) const ROW: Row =
             labels: CpuLabels::default(),
             before: None,
         }))
-    });
+    })
+};
 
 /// The events a flag names, or all of them when it names none.
 fn chosen<'n>(

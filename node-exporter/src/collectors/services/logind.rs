@@ -12,11 +12,13 @@ use common::error::CollectError;
 use common::exposition::{Desc, Page};
 use zbus::wire::ObjectPath;
 
-use crate::bus::{Bus, Call, Value, property, system_bus};
+use crate::bus::{self, Bus, Call, Value, property, system_bus};
 
 /// The row in the table.
-pub(in crate::collectors) const ROW: Row =
-    Row::off("logind", "sessions, logind over D-Bus", &[], |_| Ok(Box::new(Logind::new(system_bus()))));
+pub(in crate::collectors) const ROW: Row = Row {
+    needs: |_| bus::needs(&system_bus()),
+    ..Row::off("logind", "sessions, logind over D-Bus", &[], |_| Ok(Box::new(Logind::new(system_bus()))))
+};
 
 const SESSIONS: Desc = Desc::gauge(
     "node_logind_sessions",

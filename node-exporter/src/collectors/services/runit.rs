@@ -16,6 +16,7 @@ use common::error::{BadField, CollectError, is_absent};
 use common::exposition::{Desc, Page};
 use common::flags::Flag;
 use common::fuzzing::{Parser, eat};
+use common::sandbox::Need;
 
 use crate::collectors::warn_deprecated;
 use crate::fs::fleeting::{Dir, exists, read_start};
@@ -25,11 +26,18 @@ const DIR: &str = "collector.runit.servicedir";
 const FLAGS: &[Flag] = &[Flag::text(DIR, "/etc/service", "Where the services of runit are.")];
 
 /// The row in the table.
-pub(in crate::collectors) const ROW: Row =
-    Row::off("runit", "states of the services of runit, /etc/service/*/supervise/status (deprecated)", FLAGS, |args| {
-        warn_deprecated("runit");
-        Ok(Box::new(Runit { dir: PathBuf::from(args.text(DIR)), path: PathBuf::new() }))
-    });
+pub(in crate::collectors) const ROW: Row = Row {
+    needs: |args| vec![Need::Tree(args.text(DIR).into())],
+    ..Row::off(
+        "runit",
+        "states of the services of runit, /etc/service/*/supervise/status (deprecated)",
+        FLAGS,
+        |args| {
+            warn_deprecated("runit");
+            Ok(Box::new(Runit { dir: PathBuf::from(args.text(DIR)), path: PathBuf::new() }))
+        },
+    )
+};
 
 const fn gauge(name: &'static str, help: &'static str) -> Desc<'static> {
     Desc::gauge(name, help, &["service", "supervisor"])

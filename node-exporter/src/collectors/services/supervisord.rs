@@ -16,7 +16,7 @@ use common::error::{CollectError, ConfigError, Reason};
 use common::exposition::{Desc, Page};
 use common::flags::Flag;
 use common::fuzzing::{Parser, eat};
-use common::upstream::{Kind, TlsOptions, Upstream, Url, blocking, xml_headers};
+use common::upstream::{self, Kind, TlsOptions, Upstream, Url, blocking, xml_headers};
 
 use crate::collectors::warn_deprecated;
 
@@ -28,14 +28,16 @@ const FLAGS: &[Flag] =
     &[Flag::text(URL, "http://localhost:9001/RPC2", "Where supervisord answers XML-RPC.").env("SUPERVISORD_URL")];
 
 /// The row in the table.
-pub(in crate::collectors) const ROW: Row =
-    Row::off("supervisord", "processes of supervisord, its XML-RPC interface (deprecated)", FLAGS, |args| {
+pub(in crate::collectors) const ROW: Row = Row {
+    needs: |args| Url::parse(args.text(URL), "/RPC2").map_or_else(|_| Vec::new(), |url| upstream::needs(&url)),
+    ..Row::off("supervisord", "processes of supervisord, its XML-RPC interface (deprecated)", FLAGS, |args| {
         let mistake = |e: String| ConfigError::new(format!("--{URL}: {e}"));
         let url = Url::parse(args.text(URL), "/RPC2").map_err(mistake)?;
         let upstream = Upstream::new(url, xml_headers(), &TlsOptions::default(), 0, MOST_BYTES).map_err(mistake)?;
         warn_deprecated("supervisord");
         Ok(Box::new(Supervisord { upstream }))
-    });
+    })
+};
 
 const LABELS: &[&str] = &["group", "name"];
 const UP: Desc =

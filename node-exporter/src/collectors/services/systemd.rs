@@ -19,7 +19,7 @@ use common::filter::Filter;
 use common::flags::{Args, Flag};
 use common::fuzzing::{Parser, eat};
 
-use crate::bus::{Bus, Call, Value, property, system_bus};
+use crate::bus::{self, Bus, Call, Value, property, system_bus};
 use units::{PROPERTIES, Units, Wanted};
 
 mod units;
@@ -47,11 +47,13 @@ pub(super) const FLAGS: &[Flag] = &[
 ];
 
 /// The row in the table.
-pub(in crate::collectors) const ROW: Row =
-    Row::off("systemd", "units and state of systemd, over D-Bus", FLAGS, |args| {
+pub(in crate::collectors) const ROW: Row = Row {
+    needs: |_| bus::needs(&system_bus()),
+    ..Row::off("systemd", "units and state of systemd, over D-Bus", FLAGS, |args| {
         let is_root = rustix::process::geteuid().is_root();
         Ok(Box::new(Systemd::new(args, system_bus(), MANAGER_SOCKET.to_owned(), is_root)?))
-    });
+    })
+};
 
 /// Where the manager listens itself, for root.
 const MANAGER_SOCKET: &str = "unix:path=/run/systemd/private";

@@ -15,7 +15,7 @@ use common::collector::{Collector, Row, Scrape};
 use common::error::{CollectError, ConfigError};
 use common::exposition::{Desc, Page};
 use common::flags::{Args, Flag};
-use common::upstream::blocking;
+use common::upstream::{blocking, dns};
 use rustix::net::sockopt::{set_ip_ttl, set_ipv6_unicast_hops};
 
 use crate::collectors::warn_deprecated;
@@ -44,12 +44,17 @@ const FLAGS: &[Flag] = &[
 ];
 
 /// The row in the table.
-pub(in crate::collectors) const ROW: Row =
-    Row::off("ntp", "the clock compared with an NTP server's, SNTP (deprecated)", FLAGS, |args| {
+pub(in crate::collectors) const ROW: Row = Row {
+    needs: |args| match args.text(SERVER).parse::<IpAddr>() {
+        Ok(_) => Vec::new(),
+        Err(_) => dns::needs(),
+    },
+    ..Row::off("ntp", "the clock compared with an NTP server's, SNTP (deprecated)", FLAGS, |args| {
         let ntp = Ntp::new(args)?;
         warn_deprecated("ntp");
         Ok(Box::new(ntp))
-    });
+    })
+};
 
 const fn gauge(name: &'static str, help: &'static str) -> Desc<'static> {
     Desc::gauge(name, help, &[])

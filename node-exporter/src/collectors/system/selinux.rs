@@ -15,12 +15,15 @@ use common::error::CollectError;
 use common::exposition::{Desc, Page};
 use common::fields::{Words, lines};
 use common::fuzzing::{Parser, eat};
+use common::sandbox::Need;
 
 use crate::fs::{KeptAttr, read_attr, read_file};
 
 /// The row in the table.
-pub(in crate::collectors) const ROW: Row =
-    Row::on("selinux", "state of SELinux, selinuxfs", &[], |_| Ok(Box::new(Selinux { enforce: find_elsewhere() })));
+pub(in crate::collectors) const ROW: Row = Row {
+    needs: |_| vec![Need::File(CONFIG.into())],
+    ..Row::on("selinux", "state of SELinux, selinuxfs", &[], |_| Ok(Box::new(Selinux { enforce: find_elsewhere() })))
+};
 
 const ENABLED: Desc = Desc::gauge("node_selinux_enabled", "1 if SELinux is on, else 0.", &[]);
 const CONFIG_MODE: Desc = Desc::gauge(

@@ -20,6 +20,7 @@ use common::error::CollectError;
 use common::exposition::{Desc, Page};
 use common::flags::{Args, Flag};
 use common::fuzzing::{Parser, eat};
+use common::sandbox::Need;
 
 use crate::fs::plain::Stamp;
 
@@ -46,6 +47,7 @@ const FLAGS: &[Flag] = &[
 /// The row in the table.
 pub(in crate::collectors) const ROW: Row = Row {
     yields: true,
+    needs: |args| given(args).map(|directory| Need::TreeToCome(glob::fixed_part(&directory))).collect(),
     ..Row::on("textfile", "metrics that others write into *.prom files", FLAGS, |args| {
         Ok(Box::new(Textfile::new(args)))
     })
@@ -93,15 +95,18 @@ struct State {
     stale: bool,
 }
 
+/// An empty value says that there is no directory.
+fn given(args: &Args) -> impl Iterator<Item = String> + use<> {
+    args.list(DIRECTORY).into_iter().filter(|directory| !directory.is_empty())
+}
+
 impl Textfile {
     fn new(args: &Args) -> Self {
-        // An empty value says that there is no directory.
-        let directories = args.list(DIRECTORY).into_iter().filter(|directory| !directory.is_empty()).collect();
         let how = Reading { lenient: args.on(LENIENT), timestamps: args.on(IGNORE_TIMESTAMPS) };
         Self {
             how,
             max_age: Some(args.duration(MAX_AGE)).filter(|age| !age.is_zero()),
-            files: Files::new(directories, how),
+            files: Files::new(given(args).collect(), how),
             states: Vec::new(),
             plan: Plan::default(),
             logged: Complaints::new(),

@@ -14,15 +14,28 @@ use common::collector::{Collector, Row, Scrape};
 use common::error::CollectError;
 use common::exposition::{Desc, Page};
 use common::fields::Words;
+use common::sandbox::Need;
 
 use crate::fs::{Devices, KeptAttr, sys_path};
 use crate::kernel;
 
 /// The row in the table.
-pub(in crate::collectors) const ROW: Row = Row::on("time", "system clock, time zone and clock sources", &[], |args| {
-    let zone_is_known = std::env::var("TZ").map_or(true, |tz| names_a_zone(&tz, &|path| path.is_file()));
-    Ok(Box::new(Time { zone_is_known, sources: Devices::new(sys_path(args, "devices/system/clocksource")) }))
-});
+pub(in crate::collectors) const ROW: Row = Row {
+    needs: |_| needs(std::env::var("TZ").ok().as_deref()),
+    ..Row::on("time", "system clock, time zone and clock sources", &[], |args| {
+        let zone_is_known = std::env::var("TZ").map_or(true, |tz| names_a_zone(&tz, &|path| path.is_file()));
+        Ok(Box::new(Time { zone_is_known, sources: Devices::new(sys_path(args, "devices/system/clocksource")) }))
+    })
+};
+
+const ZONES: &str = "/usr/share/zoneinfo";
+
+/// What the C library reads for the local time.
+fn needs(tz: Option<&str>) -> Vec<Need> {
+    let own = tz.map(|tz| tz.strip_prefix(':').unwrap_or(tz)).filter(|tz| tz.starts_with('/'));
+    let files = ["/etc/localtime"].into_iter().chain(own).map(|file| Need::File(file.into()));
+    [Need::Tree(ZONES.into())].into_iter().chain(files).collect()
+}
 
 const SECONDS: Desc = Desc::gauge("node_time_seconds", "System clock in seconds since 1970.", &[]);
 const ZONE_OFFSET: Desc =
@@ -92,7 +105,7 @@ fn names_a_zone(tz: &str, is_file: &dyn Fn(&Path) -> bool) -> bool {
     let name = tz.strip_prefix(':').unwrap_or(tz);
     let rule = name.split(',').next().unwrap_or_default();
     name.is_empty()
-        || is_file(&Path::new("/usr/share/zoneinfo").join(name))
+        || is_file(&Path::new(ZONES).join(name))
         || (rule.contains(|c: char| c.is_ascii_digit()) && !rule.contains(['/', '_']))
 }
 

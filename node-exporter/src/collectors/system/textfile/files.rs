@@ -115,7 +115,7 @@ impl Reader {
             changed = true;
             let content = families::parse(text, how);
             if text.len() > LARGE_BYTES {
-                memory::settle();
+                memory::give_back();
             }
             content
         });

@@ -19,6 +19,14 @@ pub(super) fn expand(pattern: &str) -> Vec<PathBuf> {
     if found.is_empty() { vec![pattern.into()] } else { found }
 }
 
+/// The directory that all matches are below: what stands before the first part that is a pattern. A pattern that matches
+/// nothing stands for itself, and is below it as well.
+pub(super) fn fixed_part(pattern: &str) -> PathBuf {
+    let start = if pattern.starts_with('/') { "/" } else { "" };
+    let parts = pattern.split('/').filter(|part| !part.is_empty());
+    [start].into_iter().chain(parts.take_while(|part| !is_pattern(part))).collect()
+}
+
 fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?', '[', '\\'])
 }
@@ -184,6 +192,20 @@ mod tests {
     fn malformed() {
         for bad in ["[", "[]", "[a", "[a-", "[a-]", "[-a]", "[]a]", "\\", "[^]", "[\\"] {
             assert_eq!(compile(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn all_matches_are_below_the_fixed_part() {
+        for (pattern, want) in [
+            ("/var/lib/*/metrics", "/var/lib"),
+            ("/var/lib/node", "/var/lib/node"),
+            ("/*", "/"),
+            ("/a//b[0-9]/c", "/a"),
+            ("metrics/?", "metrics"),
+            ("*", ""),
+        ] {
+            assert_eq!(fixed_part(pattern), Path::new(want), "{pattern}");
         }
     }
 

@@ -115,7 +115,7 @@ fn dump(netlink: &OwnedFd, request: &[u8], buffer: &mut [u8]) -> usize {
     loop {
         let n = recv(netlink, &mut *buffer, RecvFlags::empty()).unwrap().0;
         total += n;
-        if buffer[4..6] == NLMSG_DONE.to_ne_bytes() || n == 0 {
+        if n == 0 || buffer.get(4..6) == Some(&NLMSG_DONE.to_ne_bytes()[..]) {
             return total;
         }
     }
