@@ -8,12 +8,14 @@
 //! * [`blackbox`] is the prober with a configuration of a test, and what a probe came to.
 //! * [`grpc`] is a server that says of its health what a test wants, [`talker`] one that talks by a test's script.
 //! * [`hostile`] are peers that mean harm.
+//! * [`big_host`] writes the kernel's files of a host with as many devices as are asked for.
 //! * [`fixture`] builds directory trees; [`fuse`] mounts a file system that never answers, inside [`namespace`].
 //! * [`manifests`] is the harness for the files that deploy all of this.
 //! * [`child`] and [`log_line`] read logs, [`wait`] waits under a deadline, [`skip`] says why a test did not run.
 //!
 //! The harness panics with a message when something is wrong: its callers are tests.
 
+pub mod big_host;
 pub mod blackbox;
 pub mod child;
 pub mod client;
