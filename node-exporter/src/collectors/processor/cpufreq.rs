@@ -151,21 +151,16 @@ impl Cpufreq {
         let is_off = |label: &&Vec<u8>| {
             parse_u64(label).and_then(|n| u32::try_from(n).ok()).is_some_and(|n| offline_cpus.contains(&n))
         };
-        let mut cpus: Vec<Cpu> = self
-            .dirs
-            .labels()
-            .iter()
-            .filter(|label| !is_off(label))
-            .map(|label| Cpu::new(label, self.dirs.path_of(label).join("cpufreq")))
+        let labels: Vec<&Vec<u8>> = self.dirs.labels().iter().filter(|label| !is_off(label)).collect();
+        let per_chunk = labels.len().div_ceil(MOST_CHUNKS).max(1);
+        let cpu = |label: &&Vec<u8>| Cpu::new(label, self.dirs.path_of(label).join("cpufreq"));
+        // Each portion is a list of its own: one list that is split again and again leaves the room of all in each part.
+        let portions = labels.chunks(per_chunk).map(|labels| labels.iter().map(cpu).collect());
+        let generation = self.generation;
+        self.chunks = portions
+            .enumerate()
+            .map(|(place, cpus)| Some(Box::new(Chunk { place, generation, fresh: false, panic: None, cpus })))
             .collect();
-        let per_chunk = cpus.len().div_ceil(MOST_CHUNKS).max(1);
-        self.chunks.clear();
-        while !cpus.is_empty() {
-            let rest = cpus.split_off(per_chunk.min(cpus.len()));
-            let (place, generation) = (self.chunks.len(), self.generation);
-            self.chunks.push(Some(Box::new(Chunk { place, generation, fresh: false, panic: None, cpus })));
-            cpus = rest;
-        }
         Ok(())
     }
 
