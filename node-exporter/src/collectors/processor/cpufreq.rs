@@ -16,6 +16,7 @@ use common::exposition::{Desc, Page};
 use common::fields::{parse_cpu_list, parse_u64};
 use common::fuzzing::{Parser, eat};
 
+use crate::fs::folder::Way;
 use crate::fs::{Attr, KeptAttr, KeptDir, is_dir};
 use crate::kernel::cpu_dirs::CpuDirs;
 
@@ -264,13 +265,14 @@ impl Cpu {
     }
 
     fn read(&mut self) {
-        let governor = self.governor.read();
+        let mut way = Way::default();
+        let governor = self.governor.read_by(&mut way);
         if governor.as_ref().is_err_and(is_absent) && !is_dir(&self.dir) {
             return;
         }
         let reading = &mut self.reading;
         for (hertz, attr) in reading.hertz.iter_mut().zip(&mut self.clocks) {
-            match attr.read() {
+            match attr.read_by(&mut way) {
                 Ok(text) => match parse_u64(text.text()) {
                     Some(khz) => *hertz = Some(khz as f64 * HERTZ_PER_KHZ),
                     None => reading.faults.push(bad_clock(attr.path(), &text)),
@@ -279,7 +281,7 @@ impl Cpu {
                 Err(e) => reading.faults.push(CollectError::io(attr.path(), e)),
             }
         }
-        match (governor, self.available.read()) {
+        match (governor, self.available.read_by(&mut way)) {
             (Ok(governor), Ok(available)) => {
                 reading.governors = (!governor.text().is_empty()).then_some((governor, available));
             }
