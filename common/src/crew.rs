@@ -85,6 +85,17 @@ impl<J: Job> Crew<J> {
 
     /// Runs `jobs` and gives back what is done by `deadline`; what is not comes back in a later round.
     pub fn run(&mut self, jobs: impl IntoIterator<Item = J>, deadline: Instant) -> Round<J> {
+        self.run_while_some_end(jobs, Duration::MAX, deadline)
+    }
+
+    /// As [`run`](Self::run), but gives up as soon as no job has ended for as long as `silence`. Many jobs on a slow
+    /// machine may take longer than that all together, and none of them is stuck.
+    pub fn run_while_some_end(
+        &mut self,
+        jobs: impl IntoIterator<Item = J>,
+        silence: Duration,
+        deadline: Instant,
+    ) -> Round<J> {
         self.round += 1;
         let mut state = self.shared.lock();
         state.round = self.round;
@@ -93,16 +104,20 @@ impl<J: Job> Crew<J> {
         if state.left > 0 {
             state = self.wake(state);
         }
+        let mut some_ended = Instant::now();
         while state.left > 0 {
             let now = Instant::now();
+            let until = some_ended.checked_add(silence).map_or(deadline, |until| until.min(deadline));
             // Without a thread nobody will ever bring news.
-            if now >= deadline || (state.threads == 0 && state.refused) {
+            if now >= until || (state.threads == 0 && state.refused) {
                 break;
             }
             let before = state.left;
-            let wait = self.patience.min(deadline - now);
+            let wait = self.patience.min(until - now);
             state = self.shared.news.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
-            if state.left == before && !state.queue.is_empty() && state.idle == 0 {
+            if state.left < before {
+                some_ended = Instant::now();
+            } else if !state.queue.is_empty() && state.idle == 0 {
                 state = self.wake(state);
             }
         }
@@ -199,6 +214,7 @@ mod tests {
 
     enum Task {
         Number(u32, Option<String>),
+        Slow,
         /// Returns when the other end speaks or goes away.
         Stuck(Receiver<()>),
     }
@@ -208,6 +224,7 @@ mod tests {
             match self {
                 Self::Number(13, _) => panic!("thirteen"),
                 Self::Number(n, _) => *n += 1,
+                Self::Slow => std::thread::sleep(Duration::from_millis(20)),
                 Self::Stuck(gate) => drop(gate.recv()),
             }
         }
@@ -261,6 +278,18 @@ mod tests {
         while crew.threads() > 1 {
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn many_that_are_slow_are_not_taken_for_stuck_ones() {
+        let silence = Duration::from_millis(500);
+        let mut crew = Crew::new("test", Duration::from_secs(60), 1);
+        let round = crew.run_while_some_end((0..40).map(|_| Task::Slow), silence, far());
+        assert_eq!((round.done.len(), round.skipped.len()), (40, 0));
+        let (open, gate) = channel();
+        let round = crew.run_while_some_end([Task::Stuck(gate), Task::Slow], silence, far());
+        assert_eq!((round.done.len(), round.skipped.len()), (0, 1));
+        drop(open);
     }
 
     #[test]

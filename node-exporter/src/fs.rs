@@ -15,11 +15,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use common::error::{BadField, CollectError, is_absent, is_denied};
 use common::flags::{Args, Flag};
 use common::sandbox::Need;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, RawDir, SeekFrom};
 use rustix::io::Errno;
 
+use folder::Way;
+
 pub mod fleeting;
+pub mod folder;
 pub mod notified;
 pub mod plain;
 
@@ -91,8 +94,12 @@ impl Drop for Kept {
 }
 
 fn open(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    open_at(rustix::fs::CWD, path, flags)
+}
+
+fn open_at(dir: impl AsFd, path: impl rustix::path::Arg, flags: OFlags) -> io::Result<OwnedFd> {
     // Without O_NONBLOCK a named pipe in place of a file would wait for a writer for ever.
-    Ok(rustix::fs::open(path, flags | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?)
+    Ok(rustix::fs::openat(dir, path, flags | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?)
 }
 
 /// A file of proc that is read whole at each scrape.
@@ -307,6 +314,16 @@ impl KeptAttr {
 
     /// Reads the attribute with a single system call: a driver may block or fail at a second one.
     pub fn read(&mut self) -> io::Result<Attr> {
+        self.read_opening(|path| open(path, OFlags::empty()))
+    }
+
+    /// As [`read`](Self::read), one of many in the same directory: where more attributes are read than are kept open, the
+    /// path of each need not be looked up as a whole.
+    pub fn read_by(&mut self, way: &mut Way) -> io::Result<Attr> {
+        self.read_opening(|path| way.open(path))
+    }
+
+    fn read_opening(&mut self, open: impl FnOnce(&Path) -> io::Result<OwnedFd>) -> io::Result<Attr> {
         if let Some(Kept(fd)) = &self.fd {
             match pread_attr(fd) {
                 // Only a device that is gone makes the descriptor useless; a sensor that cannot answer now may later.
@@ -314,7 +331,7 @@ impl KeptAttr {
                 other => return other,
             }
         }
-        let fd = open(&self.path, OFlags::empty())?;
+        let fd = open(&self.path)?;
         let attr = pread_attr(&fd)?;
         self.fd = Kept::new(fd).ok();
         Ok(attr)

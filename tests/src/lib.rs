@@ -9,6 +9,7 @@
 //! * [`blackbox`] is the prober with a configuration of a test, and what a probe came to.
 //! * [`grpc`] is a server that says of its health what a test wants, [`talker`] one that talks by a test's script.
 //! * [`hostile`] are peers that mean harm.
+//! * [`big_host`] writes the kernel's files of a host with as many devices as are asked for.
 //! * [`fixture`] builds directory trees; [`fuse`] mounts one whose files hang or fail as told, inside
 //!   [`namespace`].
 //! * [`callgrind`] says what the instructions of a run were for.
@@ -18,6 +19,7 @@
 //!
 //! The harness panics with a message when something is wrong: its callers are tests.
 
+pub mod big_host;
 pub mod blackbox;
 pub mod callgrind;
 pub mod child;

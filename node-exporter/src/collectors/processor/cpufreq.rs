@@ -16,6 +16,7 @@ use common::exposition::{Desc, Page};
 use common::fields::{parse_cpu_list, parse_u64};
 use common::fuzzing::{Parser, eat};
 
+use crate::fs::folder::Way;
 use crate::fs::{Attr, KeptAttr, KeptDir, is_dir};
 use crate::kernel::cpu_dirs::CpuDirs;
 
@@ -151,21 +152,16 @@ impl Cpufreq {
         let is_off = |label: &&Vec<u8>| {
             parse_u64(label).and_then(|n| u32::try_from(n).ok()).is_some_and(|n| offline_cpus.contains(&n))
         };
-        let mut cpus: Vec<Cpu> = self
-            .dirs
-            .labels()
-            .iter()
-            .filter(|label| !is_off(label))
-            .map(|label| Cpu::new(label, self.dirs.path_of(label).join("cpufreq")))
+        let labels: Vec<&Vec<u8>> = self.dirs.labels().iter().filter(|label| !is_off(label)).collect();
+        let per_chunk = labels.len().div_ceil(MOST_CHUNKS).max(1);
+        let cpu = |label: &&Vec<u8>| Cpu::new(label, self.dirs.path_of(label).join("cpufreq"));
+        // Each portion is a list of its own: one list that is split again and again leaves the room of all in each part.
+        let portions = labels.chunks(per_chunk).map(|labels| labels.iter().map(cpu).collect());
+        let generation = self.generation;
+        self.chunks = portions
+            .enumerate()
+            .map(|(place, cpus)| Some(Box::new(Chunk { place, generation, fresh: false, panic: None, cpus })))
             .collect();
-        let per_chunk = cpus.len().div_ceil(MOST_CHUNKS).max(1);
-        self.chunks.clear();
-        while !cpus.is_empty() {
-            let rest = cpus.split_off(per_chunk.min(cpus.len()));
-            let (place, generation) = (self.chunks.len(), self.generation);
-            self.chunks.push(Some(Box::new(Chunk { place, generation, fresh: false, panic: None, cpus })));
-            cpus = rest;
-        }
         Ok(())
     }
 
@@ -269,13 +265,14 @@ impl Cpu {
     }
 
     fn read(&mut self) {
-        let governor = self.governor.read();
+        let mut way = Way::default();
+        let governor = self.governor.read_by(&mut way);
         if governor.as_ref().is_err_and(is_absent) && !is_dir(&self.dir) {
             return;
         }
         let reading = &mut self.reading;
         for (hertz, attr) in reading.hertz.iter_mut().zip(&mut self.clocks) {
-            match attr.read() {
+            match attr.read_by(&mut way) {
                 Ok(text) => match parse_u64(text.text()) {
                     Some(khz) => *hertz = Some(khz as f64 * HERTZ_PER_KHZ),
                     None => reading.faults.push(bad_clock(attr.path(), &text)),
@@ -284,7 +281,7 @@ impl Cpu {
                 Err(e) => reading.faults.push(CollectError::io(attr.path(), e)),
             }
         }
-        match (governor, self.available.read()) {
+        match (governor, self.available.read_by(&mut way)) {
             (Ok(governor), Ok(available)) => {
                 reading.governors = (!governor.text().is_empty()).then_some((governor, available));
             }

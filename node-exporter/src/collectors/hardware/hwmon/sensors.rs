@@ -14,6 +14,7 @@ use common::filter::Filter;
 use super::Entry;
 use super::families::Family;
 use super::file_names::{Found, split_name};
+use crate::fs::folder::Way;
 use crate::fs::{Attr, EntryKind, KeptAttr, KeptDir};
 
 /// A chip and what was read from it: the job that may take long.
@@ -58,12 +59,13 @@ impl Job for Chip {
         if own || device {
             self.match_names();
         }
+        let mut way = Way::default();
         for sensor in &mut self.sensors {
             if let Some(text) = &mut sensor.text {
-                text.read();
+                text.read(&mut way);
             }
             for attribute in &mut sensor.attributes {
-                attribute.reading.read();
+                attribute.reading.read(&mut way);
             }
         }
     }
@@ -144,8 +146,8 @@ impl Sensor {
 }
 
 impl Reading {
-    fn read(&mut self) {
-        self.now = self.files.iter_mut().find_map(|file| settle(file.read()));
+    fn read(&mut self, way: &mut Way) {
+        self.now = self.files.iter_mut().find_map(|file| settle(file.read_by(way)));
     }
 }
 

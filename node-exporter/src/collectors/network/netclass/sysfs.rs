@@ -11,9 +11,11 @@ use common::filter::Filter;
 
 use super::devices::{Devices, set};
 use super::{NUMBERS, Number};
-use crate::fs::{Attr, EntryKind, KeptDir, is_dir, is_silence, read_attr};
+use crate::fs::folder::Folder;
+use crate::fs::{Attr, EntryKind, KeptDir, is_dir, is_silence};
 
-/// The attributes as files, each opened and read at each scrape.
+/// The attributes as files, each opened and read at each scrape, by way of the interface's directory: looking up the
+/// whole path, with the link in it, takes longer than opening and reading.
 pub(super) struct Files {
     pub(super) dir: KeptDir,
 }
@@ -32,10 +34,19 @@ impl Files {
         })?;
         for (name, _) in entries.iter().filter(|(name, kind)| *kind != EntryKind::File && ignored.keeps(name)) {
             let dir = base.join(OsStr::from_bytes(name));
+            let folder = match Folder::open(&dir) {
+                Ok(folder) => folder,
+                // It went away since it was listed, or is no interface.
+                Err(e) if is_silence(&e) => continue,
+                Err(e) => {
+                    cx.fault(CollectError::io(&dir, e));
+                    continue;
+                }
+            };
             let Some(device) = devices.add(name) else { continue };
             let mut any = false;
             for (number, Number { attribute, .. }) in NUMBERS.iter().enumerate() {
-                if let Some(text) = read_tolerantly(&dir, attribute, cx) {
+                if let Some(text) = read_tolerantly(&folder, &dir, attribute, cx) {
                     any = true;
                     device.put(number, parse_auto(text.text()));
                 }
@@ -47,7 +58,7 @@ impl Files {
                 ("ifalias", &mut device.alias),
                 ("operstate", &mut device.state),
             ] {
-                if let Some(text) = read_tolerantly(&dir, attribute, cx) {
+                if let Some(text) = read_tolerantly(&folder, &dir, attribute, cx) {
                     any = true;
                     set(to, text.text());
                 }
@@ -61,14 +72,13 @@ impl Files {
     }
 }
 
-fn read_tolerantly(dir: &Path, attribute: &str, cx: &mut Scrape) -> Option<Attr> {
-    let path = dir.join(attribute);
-    match read_attr(&path) {
+fn read_tolerantly(folder: &Folder, dir: &Path, attribute: &str, cx: &mut Scrape) -> Option<Attr> {
+    match folder.read_attr(attribute) {
         Ok(text) => Some(text),
         // A directory of that name is not the attribute.
         Err(e) if is_silence(&e) || e.raw_os_error() == Some(libc::EISDIR) => None,
         Err(e) => {
-            cx.fault(CollectError::io(&path, e));
+            cx.fault(CollectError::io(&dir.join(attribute), e));
             None
         }
     }

@@ -2,9 +2,10 @@
 //! anew when it has changed.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use common::error::{BadField, ConfigError};
 use common::filter::Filter;
@@ -44,6 +45,12 @@ pub(super) struct Mount {
     pub(super) mismatch: Option<bool>,
     /// Position in [`Targets`].
     pub(super) target: usize,
+}
+
+impl Mount {
+    fn labels(&self) -> [&[u8]; 3] {
+        [&self.device, &self.fs_type, &self.point]
+    }
 }
 
 /// The labels of [`MOUNT_INFO`](super::MOUNT_INFO).
@@ -86,9 +93,8 @@ impl Mounts {
         self.infos.clear();
         let own = self.own.as_mut().and_then(|own| own.read().ok()).map(Tree::new);
         let (one_per_device, mut seen_devices) = (self.one_per_device, HashSet::new());
-        let mut paths: Vec<(bool, CString)> = Vec::new();
-        let mut positions: HashMap<CString, usize> = HashMap::new();
-        let (mut seen, mut seen_infos) = (HashSet::new(), HashSet::new());
+        let mut paths: Vec<(bool, Arc<CStr>)> = Vec::new();
+        let mut positions: HashMap<Arc<CStr>, usize> = HashMap::new();
         for mount in mountinfo::parse(table) {
             let mount = match mount {
                 Ok(mount) => mount,
@@ -106,21 +112,14 @@ impl Mounts {
                 continue;
             }
             let path = [&self.rootfs, &*mountinfo::unescape(stripped, |_| true)].concat();
-            let Ok(path) = CString::new(path) else { continue };
+            let Ok(path) = CString::new(path).map(Arc::<CStr>::from) else { continue };
             let leads_to = own.as_ref().and_then(|own| own.device_of(path.to_bytes()));
             let mismatch = leads_to.map(|device| device != (mount.major, mount.minor));
-            let target = *positions.entry(path.clone()).or_insert_with(|| {
+            let target = *positions.entry(Arc::clone(&path)).or_insert_with(|| {
                 paths.push((is_remote(mount.fs_type), path));
                 paths.len() - 1
             });
-            let info = [mount.source, mount.major, mount.minor, &point].map(<[u8]>::to_vec);
-            if seen_infos.insert(info.clone()) {
-                self.infos.push((info, target));
-            }
-            // The labels must not appear twice; of several mounts that share them the first is shown.
-            if !seen.insert((mount.source, mount.fs_type, point.to_vec())) {
-                continue;
-            }
+            self.infos.push(([mount.source, mount.major, mount.minor, &point].map(<[u8]>::to_vec), target));
             self.shown.push(Mount {
                 device: mount.source.to_vec(),
                 fs_type: mount.fs_type.to_vec(),
@@ -135,8 +134,12 @@ impl Mounts {
         for target in targets.chain(self.infos.iter_mut().map(|(_, target)| target)) {
             *target = places.get(*target).copied().unwrap_or_default();
         }
-        self.shown.sort_by(|a, b| (&a.device, &a.fs_type, &a.point).cmp(&(&b.device, &b.fs_type, &b.point)));
-        self.infos.sort();
+        // The labels must not appear twice; of several mounts that share them the first is shown, as the sorting keeps
+        // the order of what is equal.
+        self.shown.sort_by(|a, b| a.labels().cmp(&b.labels()));
+        self.shown.dedup_by(|next, first| next.labels() == first.labels());
+        self.infos.sort_by(|(a, _), (b, _)| a.cmp(b));
+        self.infos.dedup_by(|(next, _), (first, _)| next == first);
     }
 }
 

@@ -2,14 +2,15 @@
 //! the others, and none of which is made again before it has come back.
 
 use std::collections::HashMap;
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::crew::{Crew, Job};
 use rustix::io::Errno;
 
-/// The longest that one scrape waits for mounts that do not answer.
+/// The longest that one scrape waits for mounts that do not answer, from the last answer on: where there are thousands, or
+/// a container has little of a CPU, all answers together may take longer.
 const MOST_WAIT: Duration = Duration::from_millis(500);
 /// What a mount gets that was too late the last time.
 const SECOND_CHANCE: Duration = Duration::from_millis(50);
@@ -32,7 +33,7 @@ pub(super) struct Targets {
 /// A path that is asked. Several mounts may lie on top of each other; one answer is that of all.
 pub(super) struct Target {
     id: u64,
-    pub(super) path: CString,
+    pub(super) path: Arc<CStr>,
     /// `None` while a call is out.
     call: Option<Call>,
     /// What came of this scrape's call; `None` if it is late.
@@ -77,7 +78,7 @@ pub(super) struct Call {
     id: u64,
     /// Where the target most likely stands in [`Targets`].
     at: usize,
-    path: CString,
+    path: Arc<CStr>,
     statfs: Arc<Statfs>,
     answer: Result<Usage, Errno>,
 }
@@ -106,9 +107,9 @@ impl Targets {
 
     /// Takes these paths, each with whether it may hang, in the place of those before, and keeps what is known of those
     /// that stay. Gives where each now stands.
-    pub(super) fn replace(&mut self, paths: &[(bool, CString)]) -> Vec<usize> {
-        let mut old: HashMap<CString, Target> =
-            self.all.drain(..).map(|target| (target.path.clone(), target)).collect();
+    pub(super) fn replace(&mut self, paths: &[(bool, Arc<CStr>)]) -> Vec<usize> {
+        let mut old: HashMap<Arc<CStr>, Target> =
+            self.all.drain(..).map(|target| (Arc::clone(&target.path), target)).collect();
         // What may hang is asked last, so that it cannot keep the others waiting.
         let mut order: Vec<usize> = (0..paths.len()).collect();
         order.sort_by_key(|&at| paths.get(at).is_some_and(|(remote, _)| *remote));
@@ -120,7 +121,7 @@ impl Targets {
             let Some((_, path)) = paths.get(at) else { continue };
             let target = old.remove(path).unwrap_or_else(|| {
                 self.next_id += 1;
-                Target::new(self.next_id, path.clone(), &self.statfs)
+                Target::new(self.next_id, path, &self.statfs)
             });
             self.all.push(target);
         }
@@ -140,7 +141,7 @@ impl Targets {
         for call in back.returned {
             put_back(&mut self.all, call);
         }
-        let until = (now + self.wait).min(deadline.checked_sub(MARGIN).unwrap_or(now)).max(now);
+        let until = deadline.checked_sub(MARGIN).unwrap_or(now).max(now);
         let mut room = MOST_STUCK.saturating_sub(self.all.iter().filter(|target| target.call.is_none()).count());
         for late in [false, true] {
             if late && !self.all.iter().any(|target| target.late && target.call.is_some()) {
@@ -156,7 +157,7 @@ impl Targets {
                 call.at = at;
                 Some(call)
             });
-            let round = self.crew.run(jobs, until);
+            let round = self.crew.run_while_some_end(jobs, self.wait, until);
             for call in round.done {
                 let answer = call.answer;
                 if let Some(target) = put_back(&mut self.all, call) {
@@ -177,8 +178,9 @@ impl Targets {
 }
 
 impl Target {
-    fn new(id: u64, path: CString, statfs: &Arc<Statfs>) -> Self {
-        let call = Call { id, at: 0, path: path.clone(), statfs: Arc::clone(statfs), answer: Err(Errno::IO) };
+    fn new(id: u64, path: &Arc<CStr>, statfs: &Arc<Statfs>) -> Self {
+        let path = Arc::clone(path);
+        let call = Call { id, at: 0, path: Arc::clone(&path), statfs: Arc::clone(statfs), answer: Err(Errno::IO) };
         Self { id, path, call: Some(call), answer: None, late: false }
     }
 }

@@ -197,7 +197,7 @@ fn the_table_of_process_one_or_our_own() {
 fn the_root_of_the_host_is_asked_but_not_shown() {
     let mut rig = Rig::new("1 0 0:1 / /host/denied\\134x rw - tmpfs t rw\n", &[("path.rootfs", "/host/")]);
     assert_eq!(rig.scrape("mount_info").0.lines().count(), 1);
-    assert_eq!(rig.collector.targets.all[0].path.as_bytes(), br"/host/denied\x", "the path that is asked");
+    assert_eq!(rig.collector.targets.all[0].path.to_bytes(), br"/host/denied\x", "the path that is asked");
     assert_eq!(rig.collector.mounts.shown[0].point, br"/denied\134x", "the label");
 }
 
