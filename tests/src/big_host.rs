@@ -1,7 +1,7 @@
 //! The kernel's files of a host with as many devices as are asked for: what `--path.procfs`, `--path.sysfs`,
 //! `--path.udev.data` and `--path.rootfs` point to.
 //!
-//! * [`Counts`] says how many, [`write`] or [`temporary`] writes them, [`flags`] points node-exporter (and the Go exporter) to them.
+//! * [`Counts`] says how many, [`write()`] or [`temporary`] writes them, [`flags`] points node-exporter (and the Go exporter) to them.
 //! * Each kind of device is alike, so that a page grows with their number and nothing else; numbers differ from device to
 //!   device and are the same in every run.
 //! * What does not grow (memory, protocols, sensors of the board) is that of the small machines in node-exporter's
