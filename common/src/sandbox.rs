@@ -4,6 +4,8 @@
 //!   are needed and nowhere else; nothing is written, created, executed, and no device is steered (ABI 5). TCP ports are
 //!   bound and connected to when they are needed (ABI 4); signals go to nobody else (ABI 6), nor do connections to abstract
 //!   Unix sockets, unless they are needed.
+//! * What Landlock looks up at each file that is opened is kept small: reading is no matter of it where everything may be
+//!   read, and cutting files off none where the filter refuses that.
 //! * A seccomp filter (kernel Documentation/userspace-api/seccomp_filter.rst) refuses system calls that no exporter makes.
 //! * `no_new_privs`, which both ask for: no program that is executed could gain rights.
 //! * Best effort: what a kernel or a container does not offer is left out, and the log says so.
@@ -70,8 +72,8 @@ pub struct InForce {
 pub fn enter(needs: &[Need]) -> InForce {
     let no_new_privs = rustix::thread::set_no_new_privs(true).map_err(|e| e.to_string());
     let readable = rules::readable(needs);
-    let landlock = rules::enter(needs, &readable);
     let seccomp = filter::enter(needs);
+    let landlock = rules::enter(needs, &readable, seccomp.is_ok());
     InForce { landlock, readable, seccomp, no_new_privs }
 }
 

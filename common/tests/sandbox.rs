@@ -91,6 +91,12 @@ fn refused<T: std::fmt::Debug>(result: io::Result<T>) {
     assert_eq!(result.unwrap_err().kind(), ErrorKind::PermissionDenied);
 }
 
+/// Cuts off a file without opening it for writing.
+fn cut_off(path: &Path) -> io::Result<rustix::fd::OwnedFd> {
+    use rustix::fs::{Mode, OFlags, open};
+    Ok(open(path, OFlags::RDONLY | OFlags::TRUNC, Mode::empty())?)
+}
+
 fn tree(path: &str) -> Need {
     Need::Tree(folder().join(path))
 }
@@ -130,6 +136,7 @@ fn files_are_read_below_the_trees_and_nothing_is_written() {
     refused(File::options().write(true).open(inside.join("file")));
     refused(File::options().append(true).open(inside.join("file")));
     refused(File::create(inside.join("new")));
+    refused(cut_off(&inside.join("file")));
     refused(fs::create_dir(inside.join("new")));
     refused(symlink("file", inside.join("new")));
     refused(fs::hard_link(inside.join("file"), inside.join("new")));
@@ -248,4 +255,23 @@ fn no_program_is_started_and_no_attribute_changed() {
     assert_eq!(fs::read_to_string(folder().join("in/file")).unwrap(), "text");
     let status = fs::read_to_string("/proc/thread-self/status").unwrap();
     assert!(status.contains("NoNewPrivs:\t1\n") && status.contains("Seccomp:\t2\n"), "{status}");
+}
+
+/// Where everything may be read, reading is no matter of Landlock; writing still is.
+#[test]
+fn where_all_is_readable_nothing_is_written() {
+    if !entered("where_all_is_readable_nothing_is_written") {
+        return;
+    }
+    let file = folder().join("out").join("file");
+    if !has(&enter(&[tree("in"), Need::Tree("/".into())]), 3) {
+        return;
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), "text");
+    assert!(fs::read_dir("/").is_ok());
+    refused(File::options().write(true).open(&file));
+    refused(cut_off(&file));
+    refused(fs::write(folder().join("new"), ""));
+    refused(fs::remove_file(&file));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "text");
 }

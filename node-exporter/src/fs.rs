@@ -58,6 +58,11 @@ pub fn sys_path(args: &Args, rel: &str) -> PathBuf {
 /// No file of proc is longer than this on any host; a longer one is refused.
 const MOST_BYTES: usize = 32 << 20;
 
+/// The kernel holds a page for each file of sysfs that has been read and stays open (its fs/seq_file.c). No figure of the
+/// process shows these 16 MB, but the memory limit of a container counts them. A host has some hundred such files; one
+/// with more has those beyond opened at each scrape.
+const MOST_KEPT: usize = 4096;
+
 /// Descriptors that are held open over scrapes, in all collectors together.
 static KEPT: AtomicUsize = AtomicUsize::new(0);
 
@@ -65,14 +70,14 @@ static KEPT: AtomicUsize = AtomicUsize::new(0);
 pub(crate) struct Kept(OwnedFd);
 
 impl Kept {
-    /// Half of what the process may open; the other half is for connections and for what is opened in passing.
-    /// Whoever asks for more gets the descriptor back.
+    /// Half of what the process may open; the other half is for connections and for what is opened in passing. And no more
+    /// than [`MOST_KEPT`]. Whoever asks for more gets the descriptor back.
     pub(crate) fn new(fd: OwnedFd) -> Result<Self, OwnedFd> {
         use std::sync::OnceLock;
         static MOST: OnceLock<usize> = OnceLock::new();
         let most = *MOST.get_or_init(|| {
             let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(65_536);
-            usize::try_from(limit / 2).unwrap_or(usize::MAX)
+            usize::try_from(limit / 2).unwrap_or(usize::MAX).min(MOST_KEPT)
         });
         if KEPT.fetch_add(1, Ordering::Relaxed) < most {
             return Ok(Self(fd));

@@ -42,8 +42,8 @@ fn nearest(path: &Path) -> Option<&Path> {
     ancestors.find(|path| path.exists()).filter(|found| *found == path || found.parent().is_some())
 }
 
-/// Puts the rules in force; gives the ABI, or why there are none.
-pub(super) fn enter(needs: &[Need], readable: &[PathBuf]) -> Result<u32, String> {
+/// Puts the rules in force; gives the ABI, or why there are none. `keeps_length` says that no file can be cut off anyhow.
+pub(super) fn enter(needs: &[Need], readable: &[PathBuf], keeps_length: bool) -> Result<u32, String> {
     let hidden = needs.iter().find_map(|need| match need {
         Need::Processes(procfs) if hides_processes(procfs) => Some(procfs),
         _ => None,
@@ -52,7 +52,7 @@ pub(super) fn enter(needs: &[Need], readable: &[PathBuf]) -> Result<u32, String>
         // Who sees them by a right to trace them loses them with Landlock, which forbids to trace.
         return Err(format!("{} is mounted with hidepid, and other processes would be hidden", procfs.display()));
     }
-    let status = restrict(needs, readable).map_err(|e| e.to_string())?;
+    let status = restrict(needs, readable, keeps_length).map_err(|e| e.to_string())?;
     match status.landlock {
         LandlockStatus::NotImplemented => Err("this kernel has no Landlock, or who started this forbids it".to_owned()),
         LandlockStatus::NotEnabled => Err("Landlock is switched off in this kernel".to_owned()),
@@ -61,19 +61,30 @@ pub(super) fn enter(needs: &[Need], readable: &[PathBuf]) -> Result<u32, String>
     }
 }
 
-fn restrict(needs: &[Need], readable: &[PathBuf]) -> Result<RestrictionStatus, RulesetError> {
+fn restrict(needs: &[Need], readable: &[PathBuf], keeps_length: bool) -> Result<RestrictionStatus, RulesetError> {
+    // At each file that is opened the kernel looks for what is handled here, on the way from the file up to where all of
+    // it was found, which for cutting off is never.
+    let mut handled = AccessFs::from_all(NEWEST);
+    if keeps_length {
+        handled.remove(AccessFs::Truncate);
+    }
+    let reading = AccessFs::ReadFile | AccessFs::ReadDir;
+    let all_is_readable = readable.iter().all(|path| path == Path::new("/")) && !readable.is_empty();
+    if all_is_readable {
+        handled.remove(reading);
+    }
     let scope = match needs.contains(&Need::AbstractSockets) {
         true => Scope::Signal.into(),
         false => Scope::from_all(NEWEST),
     };
     // What is handled is forbidden unless a rule allows it; what this kernel does not know is left out.
     let mut rules = Ruleset::default()
-        .handle_access(AccessFs::from_all(NEWEST))?
+        .handle_access(handled)?
         .handle_access(AccessNet::from_all(NEWEST))?
         .scope(scope)?
         .create()?
         // A path that is not there, or may not be looked at, could not be read without the rules either.
-        .add_rules(path_beneath_rules(readable, AccessFs::ReadFile | AccessFs::ReadDir))?;
+        .add_rules(path_beneath_rules(readable.iter().filter(|_| !all_is_readable), reading))?;
     for need in needs {
         rules = match need {
             Need::Bind(port) => rules.add_rule(NetPort::new(*port, AccessNet::BindTcp))?,

@@ -17,8 +17,19 @@ const X32_BIT: u32 = 0x4000_0000;
 // `struct seccomp_data` (kernel: include/uapi/linux/seccomp.h).
 const NUMBER: u32 = 0;
 const ARCH_AT: u32 = 4;
-/// The low half of the first argument; both architectures are little-endian.
-const FIRST_ARGUMENT: u32 = 16;
+/// The low half of an argument, counted from 0; both architectures are little-endian.
+const fn argument(n: u32) -> u32 {
+    16 + 8 * n
+}
+
+/// Calls that open files, and which argument has the flags.
+#[cfg(target_arch = "x86_64")]
+const OPENS: &[(c_long, u32)] = &[(libc::SYS_openat, 2), (libc::SYS_open, 1)];
+#[cfg(target_arch = "aarch64")]
+const OPENS: &[(c_long, u32)] = &[(libc::SYS_openat, 2)];
+
+/// Calls whose arguments are out of reach for a filter. Without them the C library takes older ones.
+const UNKNOWN: &[c_long] = &[libc::SYS_clone3, libc::SYS_openat2];
 
 /// What no exporter does.
 const REFUSED: &[c_long] = &[
@@ -47,7 +58,8 @@ const REFUSED: &[c_long] = &[
     libc::SYS_open_by_handle_at,
     libc::SYS_setns,
     libc::SYS_unshare,
-    // What belongs to files and is no writing to Landlock.
+    // What belongs to files and is no writing to Landlock, or would make it look longer at each file that is opened.
+    libc::SYS_truncate,
     libc::SYS_fchmod,
     libc::SYS_fchmodat,
     libc::SYS_fchown,
@@ -93,6 +105,7 @@ const REFUSED: &[c_long] = &[
 const REFUSED_HERE: &[c_long] = &[
     libc::SYS_fork,
     libc::SYS_vfork,
+    libc::SYS_creat,
     libc::SYS_chmod,
     libc::SYS_chown,
     libc::SYS_lchown,
@@ -148,10 +161,21 @@ pub(super) fn of(perf: bool) -> Vec<sock_filter> {
         load(NUMBER),
         unless_skip(BPF_JGE, X32_BIT),
         refuse(libc::EPERM),
-        // Its arguments are out of reach for a filter: without it, the C library takes `clone`.
-        unless_skip(BPF_JEQ, number(libc::SYS_clone3)),
-        refuse(libc::ENOSYS),
     ];
+    // First, as these are the ones that the kernel cannot tell without running the program.
+    for (call, flags) in OPENS {
+        program.extend([
+            compare(BPF_JEQ, number(*call), 0, 4),
+            load(argument(*flags)),
+            // Even a file that is opened for reading alone can be cut off by that.
+            unless_skip(BPF_JSET, libc::O_TRUNC.unsigned_abs()),
+            refuse(libc::EPERM),
+            allow(),
+        ]);
+    }
+    for call in UNKNOWN {
+        program.extend([unless_skip(BPF_JEQ, number(*call)), refuse(libc::ENOSYS)]);
+    }
     let perf = (!perf).then_some(libc::SYS_perf_event_open);
     for call in REFUSED.iter().chain(REFUSED_HERE).copied().chain(perf) {
         program.extend([unless_skip(BPF_JEQ, number(call)), refuse(libc::EPERM)]);
@@ -160,7 +184,7 @@ pub(super) fn of(perf: bool) -> Vec<sock_filter> {
         compare(BPF_JEQ, number(libc::SYS_clone), 1, 0),
         allow(),
         // A new process is refused, a thread is not.
-        load(FIRST_ARGUMENT),
+        load(argument(0)),
         compare(BPF_JSET, libc::CLONE_THREAD.unsigned_abs(), 1, 0),
         refuse(libc::EPERM),
         allow(),
@@ -178,7 +202,7 @@ mod tests {
     use super::*;
 
     /// What the kernel would do with a call: runs the instructions that `of` uses.
-    fn run(program: &[sock_filter], call: u32, arch: u32, first_argument: u32) -> u32 {
+    fn run(program: &[sock_filter], call: u32, arch: u32, arguments: [u32; 3]) -> u32 {
         let (mut at, mut value) = (0, 0);
         loop {
             let step = program[at];
@@ -190,8 +214,7 @@ mod tests {
                     value = match step.k {
                         NUMBER => call,
                         ARCH_AT => arch,
-                        FIRST_ARGUMENT => first_argument,
-                        other => panic!("{other}"),
+                        at => arguments[usize::try_from((at - argument(0)) / 8).unwrap()],
                     };
                     continue;
                 }
@@ -207,7 +230,8 @@ mod tests {
     #[track_caller]
     fn check(perf: bool, calls: &[c_long], first_argument: i32, want: u32) {
         for call in calls {
-            assert_eq!(run(&of(perf), number(*call), ARCH, first_argument.unsigned_abs()), want, "{call}");
+            let arguments = [first_argument.unsigned_abs(), 0, 0];
+            assert_eq!(run(&of(perf), number(*call), ARCH, arguments), want, "{call}");
         }
     }
 
@@ -218,10 +242,10 @@ mod tests {
         check(false, REFUSED, 0, EPERM);
         check(false, REFUSED_HERE, 0, EPERM);
         let listed = |call: &c_long| REFUSED.contains(call) || REFUSED_HERE.contains(call);
-        let special = [libc::SYS_clone, libc::SYS_clone3, libc::SYS_perf_event_open];
+        let special = [libc::SYS_clone, libc::SYS_clone3, libc::SYS_openat2, libc::SYS_perf_event_open];
         let others: Vec<c_long> = (0..1000).filter(|call| !listed(call) && !special.contains(call)).collect();
         check(false, &others, 0, SECCOMP_RET_ALLOW);
-        check(false, &[libc::SYS_clone3], 0, SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs());
+        check(false, UNKNOWN, 0, SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs());
     }
 
     #[test]
@@ -233,6 +257,19 @@ mod tests {
     }
 
     #[test]
+    fn files_are_opened_and_not_cut_off() {
+        let reading = (libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_DIRECTORY).unsigned_abs();
+        let cutting = (libc::O_RDONLY | libc::O_TRUNC).unsigned_abs();
+        for &(call, flags) in OPENS {
+            for (given, want) in [(reading, SECCOMP_RET_ALLOW), (cutting, EPERM)] {
+                let mut arguments = [u32::MAX, 0, 0];
+                arguments[flags as usize] = given;
+                assert_eq!(run(&of(false), number(call), ARCH, arguments), want, "{call}");
+            }
+        }
+    }
+
+    #[test]
     fn counters_are_opened_when_they_are_needed() {
         check(false, &[libc::SYS_perf_event_open], 0, EPERM);
         check(true, &[libc::SYS_perf_event_open], 0, SECCOMP_RET_ALLOW);
@@ -241,7 +278,7 @@ mod tests {
     #[test]
     fn no_call_goes_by_another_number() {
         let of_32_bits = 0x4000_0003;
-        assert_eq!(run(&of(false), number(libc::SYS_read), of_32_bits, 0), EPERM);
-        assert_eq!(run(&of(false), X32_BIT | 1, ARCH, 0), EPERM);
+        assert_eq!(run(&of(false), number(libc::SYS_read), of_32_bits, [0; 3]), EPERM);
+        assert_eq!(run(&of(false), X32_BIT | 1, ARCH, [0; 3]), EPERM);
     }
 }
