@@ -58,44 +58,66 @@ pub fn sys_path(args: &Args, rel: &str) -> PathBuf {
 /// No file of proc is longer than this on any host; a longer one is refused.
 const MOST_BYTES: usize = 32 << 20;
 
-/// The kernel holds a page for each file of sysfs that has been read and stays open (its fs/seq_file.c). No figure of the
-/// process shows these 16 MB, but the memory limit of a container counts them. A host has some hundred such files; one
-/// with more has those beyond opened at each scrape.
-const MOST_KEPT: usize = 4096;
+/// Of files in sysfs and proc. The kernel holds a page for each that has been read and stays open (its fs/seq_file.c). No
+/// figure of the process shows these 16 MB, but the memory limit of a container counts them. A host has some hundred such
+/// files; one with more has those beyond opened at each scrape.
+const MOST_PAGES: usize = 4096;
 
-/// Descriptors that are held open over scrapes, in all collectors together.
+/// Descriptors that are held open over scrapes, in all collectors together, and those of them for which the kernel holds a
+/// page.
 static KEPT: AtomicUsize = AtomicUsize::new(0);
+static PAGES: AtomicUsize = AtomicUsize::new(0);
 
 /// An open file that counts against the descriptors the process may keep.
-pub(crate) struct Kept(OwnedFd);
+pub(crate) struct Kept {
+    fd: OwnedFd,
+    has_page: bool,
+}
 
 impl Kept {
     /// Half of what the process may open; the other half is for connections and for what is opened in passing. And no more
-    /// than [`MOST_KEPT`]. Whoever asks for more gets the descriptor back.
+    /// than [`MOST_PAGES`] of the kernel. Whoever asks for more gets the descriptor back.
     pub(crate) fn new(fd: OwnedFd) -> Result<Self, OwnedFd> {
         use std::sync::OnceLock;
         static MOST: OnceLock<usize> = OnceLock::new();
         let most = *MOST.get_or_init(|| {
             let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(65_536);
-            usize::try_from(limit / 2).unwrap_or(usize::MAX).min(MOST_KEPT)
+            usize::try_from(limit / 2).unwrap_or(usize::MAX)
         });
-        if KEPT.fetch_add(1, Ordering::Relaxed) < most {
-            return Ok(Self(fd));
+        let has_page = KEPT.load(Ordering::Relaxed) < most && is_of_kernel(&fd);
+        if KEPT.fetch_add(1, Ordering::Relaxed) >= most {
+            KEPT.fetch_sub(1, Ordering::Relaxed);
+            return Err(fd);
         }
-        KEPT.fetch_sub(1, Ordering::Relaxed);
-        Err(fd)
+        if has_page && PAGES.fetch_add(1, Ordering::Relaxed) >= MOST_PAGES {
+            PAGES.fetch_sub(1, Ordering::Relaxed);
+            KEPT.fetch_sub(1, Ordering::Relaxed);
+            return Err(fd);
+        }
+        Ok(Self { fd, has_page })
     }
 
     /// The descriptor.
     pub(crate) fn fd(&self) -> &OwnedFd {
-        &self.0
+        &self.fd
     }
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
         KEPT.fetch_sub(1, Ordering::Relaxed);
+        if self.has_page {
+            PAGES.fetch_sub(1, Ordering::Relaxed);
+        }
     }
+}
+
+const SYSFS_MAGIC: u64 = 0x6265_6572;
+pub(crate) const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+
+/// Whether a file is made by the kernel when it is read.
+fn is_of_kernel(fd: &OwnedFd) -> bool {
+    rustix::fs::fstatfs(fd).is_ok_and(|fs| matches!(fs.f_type as u64, SYSFS_MAGIC | PROC_SUPER_MAGIC))
 }
 
 fn open(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
@@ -214,7 +236,7 @@ impl KeptFile {
     }
 
     fn fill(&mut self) -> io::Result<()> {
-        if let Some(Kept(fd)) = &self.fd {
+        if let Some(Kept { fd, .. }) = &self.fd {
             match pread_pieces(fd, &mut self.text, self.pieces) {
                 Ok(()) => return Ok(()),
                 Err(_) => self.fd = None,
@@ -329,7 +351,7 @@ impl KeptAttr {
     }
 
     fn read_opening(&mut self, open: impl FnOnce(&Path) -> io::Result<OwnedFd>) -> io::Result<Attr> {
-        if let Some(Kept(fd)) = &self.fd {
+        if let Some(Kept { fd, .. }) = &self.fd {
             match pread_attr(fd) {
                 // Only a device that is gone makes the descriptor useless; a sensor that cannot answer now may later.
                 Err(e) if is_absent(&e) => self.fd = None,
@@ -344,7 +366,7 @@ impl KeptAttr {
 
     /// Reads the attribute of the same device as last time; `None` when that is gone, or was not kept open.
     pub fn reread(&self) -> Option<Attr> {
-        let Kept(fd) = self.fd.as_ref()?;
+        let Kept { fd, .. } = self.fd.as_ref()?;
         pread_attr(fd).ok()
     }
 
@@ -448,7 +470,7 @@ impl KeptDir {
     }
 
     fn fingerprint(&mut self) -> io::Result<u64> {
-        if let Some(Kept(fd)) = &self.fd {
+        if let Some(Kept { fd, .. }) = &self.fd {
             let mut n = 0;
             let print = rustix::fs::seek(fd, SeekFrom::Start(0))
                 .map_err(io::Error::from)
@@ -469,7 +491,7 @@ impl KeptDir {
     pub fn list(&mut self) -> io::Result<&[(Vec<u8>, EntryKind)]> {
         let kept = match &self.fd {
             // The descriptor of a directory that was removed gives an empty listing or none; then it is opened anew.
-            Some(Kept(fd)) => {
+            Some(Kept { fd, .. }) => {
                 rustix::fs::seek(fd, SeekFrom::Start(0)).is_ok()
                     && list_entries(fd, &mut self.entries).is_ok()
                     && (!self.entries.is_empty() || leads_to(&self.path, fd))

@@ -7,13 +7,11 @@ use std::time::{Duration, Instant};
 use common::error::CollectError;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::KeptFile;
+use super::{KeptFile, PROC_SUPER_MAGIC};
 
 /// A text is read again after this time whatever poll says: the kernel tells of each mount that comes, goes or is
 /// remounted, but not of a file system that gave up writing by itself.
 const MOST_AGE: Duration = Duration::from_secs(60);
-
-const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 
 /// What a look at the file gave.
 #[derive(Debug, PartialEq, Eq)]
