@@ -98,6 +98,7 @@ fn read_by_ring(ring: &mut io_uring::IoUring, files: &[OwnedFd], buffers: &mut [
 /// Of linux/rtnetlink.h, linux/if_link.h.
 const RTM_GETLINK: u16 = 18;
 const RTM_GETSTATS: u16 = 94;
+const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const DUMP: u16 = 0x301;
 const IFLA_EXT_MASK: u16 = 29;
@@ -115,10 +116,22 @@ fn dump(netlink: &OwnedFd, request: &[u8], buffer: &mut [u8]) -> usize {
     loop {
         let n = recv(netlink, &mut *buffer, RecvFlags::empty()).unwrap().0;
         total += n;
-        if n == 0 || buffer.get(4..6) == Some(&NLMSG_DONE.to_ne_bytes()[..]) {
+        if n == 0 || is_last(buffer.get(..n).unwrap_or_default()) {
             return total;
         }
     }
+}
+
+/// Whether a datagram has the message that ends a dump, or the one that refuses it.
+fn is_last(mut datagram: &[u8]) -> bool {
+    while let Some((length, kind)) = datagram.first_chunk::<4>().zip(datagram.get(4..6)) {
+        if [NLMSG_ERROR, NLMSG_DONE].iter().any(|last| kind == last.to_ne_bytes()) {
+            return true;
+        }
+        let length = usize::try_from(u32::from_ne_bytes(*length)).unwrap().next_multiple_of(4);
+        datagram = datagram.get(length.max(16)..).unwrap_or_default();
+    }
+    false
 }
 
 fn links(c: &mut Criterion) {
