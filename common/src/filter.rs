@@ -13,7 +13,7 @@ use crate::error::ConfigError;
 use crate::flags::Args;
 
 /// Names are forgotten all at once when there are more than this; a node has a few hundred.
-const MOST_VERDICTS: usize = 16_384;
+const MOST_VERDICTS: usize = 4096;
 
 /// A pair of patterns, either of which may be missing.
 #[derive(Debug, Default)]
