@@ -6,6 +6,7 @@
 //! (`\d`, `\w`, `\b`) are those of ASCII, as in RE2, which the Go exporters use.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 
 use regex_lite::{Regex, RegexBuilder};
 
@@ -20,7 +21,28 @@ const MOST_VERDICTS: usize = 4096;
 pub struct Filter {
     include: Option<Pattern>,
     exclude: Option<Pattern>,
-    verdicts: HashMap<Vec<u8>, bool>,
+    /// By the hash of the name, which nobody outside can aim at: the names themselves, of pods that are gone, would be
+    /// the larger part of what is kept.
+    verdicts: HashMap<u64, bool, BuildHasherDefault<Hashed>>,
+    key: RandomState,
+}
+
+/// For keys that are hashes already.
+#[derive(Debug, Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
 }
 
 impl Filter {
@@ -29,7 +51,7 @@ impl Filter {
     /// Fails with the flag's name when a pattern is not a regular expression.
     pub fn from_args(args: &Args, include: &'static str, exclude: &'static str) -> Result<Self, ConfigError> {
         let pattern = |flag: &'static str| if flag.is_empty() { Ok(None) } else { compile(flag, args.text(flag)) };
-        Ok(Self { include: pattern(include)?, exclude: pattern(exclude)?, verdicts: HashMap::new() })
+        Ok(Self { include: pattern(include)?, exclude: pattern(exclude)?, ..Self::default() })
     }
 
     /// As [`from_args`](Self::from_args), for flags of which only one may be given; an include that is given drops
@@ -49,11 +71,7 @@ impl Filter {
 
     /// From patterns as they are, an empty one being none; for tests and for patterns that come from elsewhere.
     pub fn new(include: &str, exclude: &str) -> Result<Self, ConfigError> {
-        Ok(Self {
-            include: compile("include", include)?,
-            exclude: compile("exclude", exclude)?,
-            verdicts: HashMap::new(),
-        })
+        Ok(Self { include: compile("include", include)?, exclude: compile("exclude", exclude)?, ..Self::default() })
     }
 
     /// Whether `name` is to be kept.
@@ -61,14 +79,15 @@ impl Filter {
         if self.include.is_none() && self.exclude.is_none() {
             return true;
         }
-        if let Some(&verdict) = self.verdicts.get(name) {
+        let hash = self.key.hash_one(name);
+        if let Some(&verdict) = self.verdicts.get(&hash) {
             return verdict;
         }
         let verdict = self.judges(name);
         if self.verdicts.len() >= MOST_VERDICTS {
             self.verdicts.clear();
         }
-        self.verdicts.insert(name.to_vec(), verdict);
+        self.verdicts.insert(hash, verdict);
         verdict
     }
 

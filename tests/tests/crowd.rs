@@ -29,16 +29,6 @@ fn succeeded(page: &Page) -> BTreeSet<String> {
     samples.iter().map(|sample| sample.label("collector").to_owned()).collect()
 }
 
-/// Waits until no more threads and descriptors are taken than before.
-#[track_caller]
-fn until_back(exporter: &Running, threads: usize, descriptors: usize) {
-    until("threads and descriptors are back", || {
-        let now = (exporter.threads(), exporter.descriptors());
-        let back = now.0 <= threads && now.1 <= descriptors;
-        if back { Ok(()) } else { Err(format!("{now:?}, before {threads} and {descriptors}")) }
-    });
-}
-
 /// What an impatient client waits, in seconds.
 const IMPATIENT: f64 = 0.2;
 /// With a busy machine between the two; less than any other time limit of a scrape.
@@ -126,7 +116,7 @@ fn five_hundred_clients_that_leave_in_the_middle() {
         WAYS[client % WAYS.len()](socket);
     };
     (0..500).for_each(leave);
-    until_back(&exporter, threads, descriptors);
+    exporter.wait_until_at_most(threads, descriptors);
     let page = exporter.scrape();
     assert_eq!(succeeded(&page), whole);
     assert_eq!(page.family("big").map(|family| family.samples.len()), Some(2000));
@@ -164,7 +154,7 @@ fn ten_thousand_idle_connections() {
         let with = exporter.footprint();
         assert!(with.descriptors <= before.descriptors + MOST_HELD, "{with}");
         drop(idle);
-        until_back(&exporter, before.threads, before.descriptors);
+        exporter.wait_until_at_most(before.threads, before.descriptors);
         let after = until("the memory is back", || {
             let now = exporter.footprint();
             let back = now.anonymous_kib <= before.anonymous_kib + SLACK_KIB;
@@ -222,7 +212,7 @@ fn readers_that_stop_are_cut_off() {
     let kept_kib = with.anonymous_kib.saturating_sub(before.anonymous_kib);
     assert!(kept_kib <= page_kib * STOPPED as u64 / 4, "{with}\nbefore: {before}");
     eprintln!("before: {before}\n{STOPPED} readers of {page_kib} KiB: {with}");
-    until_back(&exporter, before.threads, before.descriptors);
+    exporter.wait_until_at_most(before.threads, before.descriptors);
     drop(stopped);
     exporter.scrape();
 }

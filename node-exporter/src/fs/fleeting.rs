@@ -7,7 +7,8 @@ use std::path::Path;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Access, OFlags};
 
-use super::{each_entry, open};
+use super::dir::each_entry;
+use super::open;
 
 /// Reads the beginning of a file with a single system call, as much as `buffer` has room for.
 pub fn read_start<'b>(path: &Path, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {

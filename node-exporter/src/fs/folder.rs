@@ -8,7 +8,8 @@ use std::path::Path;
 use rustix::fd::OwnedFd;
 use rustix::fs::OFlags;
 
-use super::{Attr, open, open_at, pread_attr};
+use super::attr::{Attr, pread_attr};
+use super::{open, open_at};
 
 /// A directory that is open for nothing but looking up what is below.
 pub struct Folder(OwnedFd);

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use common::error::CollectError;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::{KeptFile, PROC_SUPER_MAGIC};
+use super::KeptFile;
+use super::kept::{Kept, PROC_SUPER_MAGIC};
 
 /// A text is read again after this time whatever poll says: the kernel tells of each mount that comes, goes or is
 /// remounted, but not of a file system that gave up writing by itself.
@@ -66,7 +67,7 @@ impl Notified {
 
     /// Other file systems have files of the same name that tell nothing.
     fn notifies(&self) -> bool {
-        let magic = |kept: &super::Kept| rustix::fs::fstatfs(kept.fd()).map(|fs| fs.f_type as u64);
+        let magic = |kept: &Kept| rustix::fs::fstatfs(kept.fd()).map(|fs| fs.f_type as u64);
         self.file.fd.as_ref().is_some_and(|kept| magic(kept) == Ok(PROC_SUPER_MAGIC))
     }
 }

@@ -8,7 +8,7 @@ use std::io;
 use rustix::fd::{FromRawFd, OwnedFd};
 
 use super::netlink::u64_at;
-use crate::fs::Kept;
+use crate::fs::kept::Kept;
 
 /// What is counted: `type` and `config` of the attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use super::{
     ALTNAMES, CARRIER, CARRIER_CHANGES, CARRIER_DOWN, CARRIER_UP, DEVICE, DORMANT, FLAG_BITS, GROUP, IFACE_ID,
     IFACE_LINK, IFACE_LINK_MODE, MTU, PROTOCOL_TYPE, QUEUE_LENGTH, SPEED,
 };
+use crate::fs::kept::SYSFS_MAGIC;
 use crate::fs::{EntryKind, list_dir};
 use crate::kernel::ethtool::LinkMode;
 use crate::kernel::links::{Links, Source};
@@ -43,8 +44,6 @@ struct Distrust {
 const DISTRUST_SCRAPES: u32 = 20;
 /// From one link whose files are read anew to the next: opening three files is dear.
 const SCRAPES_PER_DOUBT: usize = 4;
-
-const SYSFS_MAGIC: u64 = 0x6265_6572;
 
 /// Names of the operational states, by number (kernel: net/core/net-sysfs.c).
 const STATES: [&[u8]; 7] = [b"unknown", b"notpresent", b"down", b"lowerlayerdown", b"testing", b"dormant", b"up"];
