@@ -10,15 +10,15 @@ use std::ffi::CString;
 use std::mem::MaybeUninit;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, RawDir, SeekFrom};
+use rustix::fs::{Access, AtFlags, Mode, OFlags, RawDir, SeekFrom};
 use rustix::net::{RecvFlags, SendFlags};
 
 pub(crate) use record::record;
 
 /// One call; descriptors are positions in [`Floor::open`].
 pub(crate) enum Call {
-    /// `open`, with where its descriptor goes to when it gave one.
-    Open(CString, OFlags, Option<usize>),
+    /// `openat` below a directory if it was, with where its descriptor goes to when it gave one.
+    Open(Option<usize>, CString, OFlags, Option<usize>),
     /// `close`.
     Close(usize),
     /// `pread` of so many bytes at an offset.
@@ -29,8 +29,8 @@ pub(crate) enum Call {
     List(usize, usize),
     /// `statfs`.
     Statfs(CString),
-    /// `stat`.
-    Stat(CString),
+    /// `stat`, below a directory if it was.
+    Stat(Option<usize>, CString),
     /// `readlink`.
     Link(CString),
     /// `access`.
@@ -72,8 +72,11 @@ impl Floor {
 fn make(call: &Call, open: &mut [Option<OwnedFd>], buffer: &mut [u8]) -> rustix::io::Result<()> {
     let at = |fd: &usize| open[*fd].as_ref().ok_or(rustix::io::Errno::BADF);
     match call {
-        Call::Open(path, flags, to) => {
-            let fd = rustix::fs::open(path, *flags, Mode::empty())?;
+        Call::Open(below, path, flags, to) => {
+            let fd = match below {
+                Some(below) => rustix::fs::openat(at(below)?, path, *flags, Mode::empty())?,
+                None => rustix::fs::open(path, *flags, Mode::empty())?,
+            };
             if let Some(to) = to {
                 open[*to] = Some(fd);
             }
@@ -93,8 +96,11 @@ fn make(call: &Call, open: &mut [Option<OwnedFd>], buffer: &mut [u8]) -> rustix:
         Call::Statfs(path) => {
             let _ = rustix::fs::statfs(path)?;
         }
-        Call::Stat(path) => {
-            let _ = rustix::fs::statat(CWD, path, AtFlags::empty())?;
+        Call::Stat(below, path) => {
+            let _ = match below {
+                Some(below) => rustix::fs::statat(at(below)?, path, AtFlags::empty())?,
+                None => rustix::fs::stat(path)?,
+            };
         }
         Call::Access(path) => rustix::fs::access(path, Access::EXISTS)?,
         Call::Link(path) => drop(rustix::fs::readlink(path, Vec::new())?),

@@ -121,7 +121,8 @@ impl Recorded {
             "open" | "openat" => {
                 let directory = if args.contains("O_DIRECTORY") { OFlags::DIRECTORY } else { OFlags::empty() };
                 let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | directory;
-                Call::Open(path()?, flags, descriptor(result).map(|(fd, _)| self.place(fd)))
+                let (path, below) = (path()?, self.kept(args));
+                Call::Open(below, path, flags, descriptor(result).map(|(fd, _)| self.place(fd)))
             }
             "close" => Call::Close(self.kept(args)?),
             "pread64" => {
@@ -131,7 +132,10 @@ impl Recorded {
             "lseek" if args.ends_with(", 0, SEEK_SET") => Call::Rewind(self.kept(args)?),
             "getdents64" => Call::List(self.kept(args)?, number(0)?.min(MOST_LISTED)),
             "statfs" => Call::Statfs(path()?),
-            "newfstatat" | "stat" | "statx" => Call::Stat(path()?),
+            "newfstatat" | "stat" | "statx" => {
+                let path = path()?;
+                Call::Stat(self.kept(args), path)
+            }
             "access" | "faccessat" => Call::Access(path()?),
             "readlink" | "readlinkat" => Call::Link(path()?),
             "sendto" => Call::Send(self.kept(args)?, sent),
