@@ -28,6 +28,8 @@ const TOTAL_TOLERANCE: f64 = 0.015;
 const LEAST: f64 = 0.002;
 /// Functions shown for each part.
 const LARGEST: usize = 30;
+/// A change is one that is there in so many measurements.
+const ATTEMPTS: u32 = 3;
 
 const HEADER: &str = "\
 # Instructions that one compressed scrape of the default collectors over the fixture tree `node` takes outside of the kernel.
@@ -209,7 +211,7 @@ fn a_scrape_takes_the_instructions_it_took() {
         return skip("a_scrape_takes_the_instructions_it_took", "the figures are those of x86-64 with AVX2");
     }
     let split = per_scrape();
-    let is = figures(&split);
+    let mut is = figures(&split);
     let file = repository().join("node-exporter/benches/instructions.txt");
     if env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(&file, written(&is)).unwrap();
@@ -223,13 +225,21 @@ fn a_scrape_takes_the_instructions_it_took() {
         return;
     }
     let was = read(&fs::read_to_string(&file).unwrap());
-    let changes = changes(&was, &is);
+    let mut found = changes(&was, &is);
+    // On a busy machine threads may be woken once more per scrape; a change of the program is there each time.
+    for _ in 1..ATTEMPTS {
+        if found.is_empty() {
+            break;
+        }
+        is = figures(&per_scrape());
+        found = changes(&was, &is);
+    }
     assert!(
-        changes.is_empty(),
+        found.is_empty(),
         "a scrape takes other numbers of instructions than {} says:\n{}\n\n{}\n`callgrind_annotate --auto=no {}` has the \
          functions. If it has to be so, run `make counts` and commit the figures.",
         file.display(),
-        changes.join("\n"),
+        found.join("\n"),
         written(&is),
         costs(SCRAPES[1]).display()
     );
