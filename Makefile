@@ -1,6 +1,6 @@
 # The words people and CI use. `make` alone lists them.
 
-EXPORTERS = node-exporter blackbox-exporter apache-exporter logstash-exporter
+EXPORTERS = node-exporter blackbox-exporter apache-exporter logstash-exporter log-exporter
 CARGO ?= cargo
 # Flags for the exporter that `make run` starts.
 ARGS ?=
@@ -139,7 +139,7 @@ programs-%:
 
 golden: ## rewrite golden pages, the README's tables, dashboards, alert rules and renderings; read the diff afterwards
 	UPDATE_GOLDEN=1 $(CARGO) test --package node-exporter --package apache-exporter --no-fail-fast --test golden --test readme
-	UPDATE_GOLDEN=1 $(CARGO) test --package blackbox-exporter --no-fail-fast --test readme
+	UPDATE_GOLDEN=1 $(CARGO) test --package blackbox-exporter --package log-exporter --no-fail-fast --test readme
 	UPDATE_GOLDEN=1 $(CARGO) test --package logstash-exporter --no-fail-fast --test pages --test readme -- golden readme
 	UPDATE_GOLDEN=1 $(CARGO) test --package exporter-tests --test manifests_panels -- what_is_made
 	UPDATE_GOLDEN=1 $(CARGO) test --package exporter-tests --test manifests_gate -- overlays_have

@@ -382,6 +382,7 @@ fn serve(
     });
     // A collector that is stuck in the kernel does not hold up the end.
     runtime.shutdown_background();
+    service.source.end();
     served.map_err(|e| fail(&e))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -32,6 +32,7 @@ pub mod render;
 pub mod sandbox;
 pub mod scrape;
 pub mod source;
+pub mod time;
 pub mod turns;
 pub mod upstream;
 pub mod watched;

@@ -178,4 +178,7 @@ pub trait Source: Send + Sync {
     fn reload(&self) -> Option<Result<(), String>> {
         None
     }
+
+    /// Called once nobody can ask any more, before the program ends.
+    fn end(&self) {}
 }

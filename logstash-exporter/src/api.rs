@@ -23,7 +23,6 @@ mod plugin;
 mod reader;
 mod record;
 mod root;
-mod time;
 
 use std::fmt;
 
@@ -42,7 +41,7 @@ pub use pipeline::{Pipeline, PipelineFlow, PipelineNumber, PipelineShape, Pipeli
 pub use plugin::{Extra, ExtraKind, Plugin, PluginFlow, PluginKind, PluginNumber, PluginShape, PluginText, Plugins};
 pub use record::{Record, Shape, Window};
 pub use root::{Root, RootNumber, RootShape, RootText};
-pub use time::parse_time;
+pub use common::time::parse_time;
 
 /// An answer, and what was wrong with it.
 #[derive(Debug)]

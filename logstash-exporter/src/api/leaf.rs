@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::record::Kind;
-use super::time::parse_time;
+use common::time::parse_time;
 
 /// A text, empty for null; `None` for anything else.
 pub(super) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {

@@ -1,8 +1,8 @@
-//! Times as Logstash writes them, to seconds since 1970.
+//! Times as other programs write them, to seconds since 1970.
 //!
-//! * Source: ISO 8601 in its extended form with `Z` or an offset: milliseconds in 7.x, up to nanoseconds later.
+//! * Source: ISO 8601 in its extended form with `Z` or an offset (RFC 3339), with any number of digits of a second: the times of
+//!   Logstash, and of container runtimes before each line of a log.
 //! * Units: seconds since 1970-01-01 UTC; a double holds about a quarter of a microsecond of today's.
-//! * Differs from the Go exporter: nothing.
 
 /// Reads `2026-06-16T09:25:11.004118207Z` or `2026-06-15T02:00:04+00:00`; `None` when it is anything else.
 pub fn parse_time(text: &str) -> Option<f64> {
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_logstash_writes() {
+    fn what_programs_write() {
         check("1970-01-01T00:00:00Z", Some(0.0));
         check("2000-02-29T12:00:00.000Z", Some(951_825_600.0));
         check("2025-11-22T08:35:19.774Z", Some(1_763_800_519.774));
