@@ -1,40 +1,50 @@
-//! Finds the first of many texts, ASCII letters in any case, and passes over most bytes without looking at them.
+//! Finds the first of many texts, ASCII letters in any case, and looks at few of the bytes.
 //!
-//! Wu and Manber's way (TR-94-17, University of Arizona): of each text the first so many bytes count, as many as the shortest has.
-//! The two bytes at the end of a window of that length say by how much it can move on before a text could end there.
-//! Lines of logs rarely hold what is looked for, so it mostly moves by the whole window.
+//! Of each text the first so many bytes count, as many as the shortest has: the window. Wherever a text stands, one of any
+//! `stride` consecutive places begins with a few bytes, a gram, that are somewhere in a window; so it is enough to look at every
+//! `stride`th place, whether its gram is one of those (the idea of Wu and Manber, TR-94-17, University of Arizona, without steps that depend
+//! on the one before: the processor looks at many places at a time).
 
 /// Texts to find.
 pub(super) struct Finder {
     groups: Vec<Group>,
 }
 
-/// Texts of similar length: one short text would make the steps short for all.
+/// Texts of similar length: one short text would make the strides short for all.
 struct Group {
-    /// Bytes that count of each text, at least 2.
-    window: usize,
-    /// By two bytes, how far the window can move; 0 where a text may end.
-    steps: Box<[u8; 1 << 16]>,
-    /// The last two bytes of a window, folded, and the text.
-    ends: Vec<(u16, Box<[u8]>)>,
+    /// Bytes of a gram, 2 or 3.
+    gram: usize,
+    /// Places from one that is looked at to the next.
+    stride: usize,
+    /// By hash of a gram: bit `k` is set when it stands `k` bytes behind the begin of a text.
+    places: Box<[u8; SLOTS]>,
+    /// The texts in lower case, by their first byte.
+    texts: Vec<Box<[u8]>>,
 }
 
+const SLOTS: usize = 1 << 12;
 /// From this length on a text is a long one.
 const LONG: usize = 4;
+/// Places are the bits of a byte.
+const MOST_STRIDE: usize = 8;
+/// Places that are looked at together.
+const TOGETHER: usize = 8;
 
 impl Finder {
     /// Finds `texts`, each of at least two bytes; shorter ones are passed over.
     pub(super) fn new<'t>(texts: impl IntoIterator<Item = &'t [u8]>) -> Self {
         let (mut short, mut long) = (Vec::new(), Vec::new());
         for text in texts {
+            let text = text.to_ascii_lowercase().into_boxed_slice();
             match text.len() {
                 0 | 1 => {}
-                2 | 3 => short.push(text.to_ascii_lowercase()),
-                _ => long.push(text.to_ascii_lowercase()),
+                length if length < LONG => short.push(text),
+                _ => long.push(text),
             }
         }
-        debug_assert!(long.iter().all(|text| text.len() >= LONG));
-        Self { groups: [short, long].into_iter().filter_map(Group::new).collect() }
+        Self {
+            groups: [(short, 2), (long, 3)].into_iter().filter_map(|(texts, gram)| Group::new(texts, gram)).collect(),
+        }
     }
 
     /// Where, at `from` or after it, the first of the texts begins.
@@ -44,64 +54,86 @@ impl Finder {
     }
 }
 
+/// The slot of a gram, which is the first bytes of `bytes`: letters have the same in any case, and some others share it.
+#[inline]
+fn slot(bytes: [u8; 4], gram: usize) -> usize {
+    let mask = if gram == 2 { 0xffff } else { 0xff_ffff };
+    let folded = (u32::from_le_bytes(bytes) | 0x2020_2020) & mask;
+    (folded.wrapping_mul(0x9e37_79b1) >> 20) as usize
+}
+
 impl Group {
-    fn new(mut texts: Vec<Vec<u8>>) -> Option<Self> {
+    fn new(mut texts: Vec<Box<[u8]>>, gram: usize) -> Option<Self> {
         texts.sort();
         texts.dedup();
-        let window = texts.iter().map(Vec::len).min()?.min(usize::from(u8::MAX));
-        let far = u8::try_from(window - 1).unwrap_or(u8::MAX);
-        let mut steps: Box<[u8; 1 << 16]> = vec![far; 1 << 16].into_boxed_slice().try_into().ok()?;
-        let mut ends = Vec::with_capacity(texts.len());
-        for text in texts {
-            let head = text.get(..window)?;
-            for (at, pair) in head.windows(2).enumerate() {
-                let step = u8::try_from(window - 2 - at).unwrap_or(u8::MAX);
-                let [first, second] = *pair else { continue };
-                for first in [first, first.to_ascii_uppercase()] {
-                    for second in [second, second.to_ascii_uppercase()] {
-                        if let Some(known) = steps.get_mut(usize::from(u16::from_be_bytes([first, second]))) {
-                            *known = step.min(*known);
-                        }
-                    }
+        let window = texts.iter().map(|text| text.len()).min()?;
+        let stride = (window - gram + 1).min(MOST_STRIDE);
+        let mut places = Box::new([0; SLOTS]);
+        for text in &texts {
+            for (at, bytes) in text.windows(gram).take(stride).enumerate() {
+                if let Some(place) = places.get_mut(slot(padded(bytes), gram)) {
+                    *place |= 1 << at;
                 }
             }
-            let [.., first, second] = *head else { continue };
-            ends.push((u16::from_be_bytes([first, second]), text.into_boxed_slice()));
         }
-        ends.sort();
-        Some(Self { window, steps, ends })
+        Some(Self { gram, stride, places, texts })
     }
 
     #[inline]
-    fn find(&self, text: &[u8], from: usize) -> Option<usize> {
-        let mut at = from + self.window - 2;
-        while let Some([first, second]) = text.get(at..).and_then(<[u8]>::first_chunk::<2>) {
-            let pair = usize::from(u16::from_be_bytes([*first, *second]));
-            match self.steps.get(pair) {
-                Some(0) => {
-                    let begin = at + 2 - self.window;
-                    if self.is_at(text, begin, *first, *second) {
-                        return Some(begin);
-                    }
-                    at += 1;
-                }
-                Some(step) => at += usize::from(*step),
-                None => return None,
-            }
-        }
-        None
+    fn place(&self, bytes: [u8; 4]) -> u8 {
+        self.places.get(slot(bytes, self.gram)).copied().unwrap_or(0)
     }
 
-    /// Whether one of the texts stands at `begin`, where a window ends with these two bytes.
+    fn find(&self, text: &[u8], from: usize) -> Option<usize> {
+        let mut at = from + self.stride - 1;
+        let together = self.stride * TOGETHER;
+        loop {
+            // Mostly none of them is it.
+            while let Some(stretch) = text.get(at..at + together + 4) {
+                let mut any = 0;
+                for n in 0..TOGETHER {
+                    let bytes = stretch.get(n * self.stride..).and_then(<[u8]>::first_chunk).copied();
+                    any |= self.place(bytes.unwrap_or_default());
+                }
+                if any != 0 {
+                    break;
+                }
+                at += together;
+            }
+            for _ in 0..TOGETHER {
+                let rest = text.get(at..).filter(|rest| rest.len() >= self.gram)?;
+                let place = self.place(padded(rest));
+                if place != 0
+                    && let Some(begin) = self.begins(text, from, at, place)
+                {
+                    return Some(begin);
+                }
+                at += self.stride;
+            }
+        }
+    }
+
+    /// The first of the texts that stand around a gram at `at`.
     #[cold]
-    fn is_at(&self, text: &[u8], begin: usize, first: u8, second: u8) -> bool {
-        let end = u16::from_be_bytes([first.to_ascii_lowercase(), second.to_ascii_lowercase()]);
-        let from = self.ends.partition_point(|(known, _)| *known < end);
-        let same = self.ends.get(from..).unwrap_or_default().iter().take_while(|(known, _)| *known == end);
-        same.into_iter().any(|(_, wanted)| {
-            text.get(begin..begin + wanted.len()).is_some_and(|found| found.eq_ignore_ascii_case(wanted))
+    fn begins(&self, text: &[u8], from: usize, at: usize, place: u8) -> Option<usize> {
+        let begins = (0..self.stride).rev().filter(|back| place >> back & 1 == 1);
+        begins.filter_map(|back| at.checked_sub(back).filter(|begin| *begin >= from)).find(|begin| {
+            let rest = text.get(*begin..).unwrap_or_default();
+            let Some(first) = rest.first().map(u8::to_ascii_lowercase) else { return false };
+            let known = self.texts.partition_point(|wanted| wanted.first() < Some(&first));
+            let mut same = self.texts.iter().skip(known).take_while(|wanted| wanted.first() == Some(&first));
+            same.any(|wanted| rest.get(..wanted.len()).is_some_and(|found| found.eq_ignore_ascii_case(wanted)))
         })
     }
+}
+
+/// The first four bytes, with zeros for those that are not there.
+fn padded(bytes: &[u8]) -> [u8; 4] {
+    let mut four = [0; 4];
+    for (to, from) in four.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    four
 }
 
 #[cfg(test)]
