@@ -246,6 +246,9 @@ impl Work {
         for directory in news.changed {
             if directory == *root {
                 self.list_root(follower, false);
+                if self.root.is_none() {
+                    self.next_scan = Instant::now();
+                }
             } else if directory.parent() == Some(root) {
                 self.list_pod(follower, &directory, false);
             } else if let Some((pod, _)) = self.pods.get_key_value(directory.parent().unwrap_or(root)) {

@@ -123,6 +123,10 @@ fn entry(container: &SavedContainer) -> Value {
 /// # Errors
 /// Those of the system; the file is what it was.
 pub fn store(path: &Path, text: &[u8]) -> io::Result<()> {
+    // Neither a device nor a link is to be replaced.
+    if fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        return Err(io::Error::other("expected a regular file, or none"));
+    }
     let beside = beside(path);
     let written = (|| {
         let mut file = File::create(&beside)?;

@@ -26,6 +26,7 @@ mod root;
 
 use std::fmt;
 
+pub use common::time::parse_time;
 pub use health_report::{
     Health, HealthNumber, HealthShape, HealthText, Impact, PipelineHealth, PipelineHealthShape, PipelineHealthText,
 };
@@ -41,7 +42,6 @@ pub use pipeline::{Pipeline, PipelineFlow, PipelineNumber, PipelineShape, Pipeli
 pub use plugin::{Extra, ExtraKind, Plugin, PluginFlow, PluginKind, PluginNumber, PluginShape, PluginText, Plugins};
 pub use record::{Record, Shape, Window};
 pub use root::{Root, RootNumber, RootShape, RootText};
-pub use common::time::parse_time;
 
 /// An answer, and what was wrong with it.
 #[derive(Debug)]

@@ -34,6 +34,7 @@ pub mod http3;
 pub mod httpd;
 pub mod kept_alive;
 pub mod log_line;
+pub mod logs;
 pub mod logstash;
 pub mod manifests;
 pub mod namespace;
