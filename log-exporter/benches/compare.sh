@@ -9,7 +9,7 @@ mib=${1:-256} seconds=${2:-60}
 exporter=$(find target -path '*release/log-exporter' -type f | head -1)
 [ -n "$exporter" ] || { echo 'needs make release' >&2; exit 1; }
 work=$(mktemp -d /dev/shm/log-exporter-bench.XXXXXX)
-trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; wait; rm -rf "$work"' EXIT
 
 python3 - "$work" "$mib" <<'PYTHON'
 import sys
@@ -95,7 +95,7 @@ for tick in range(seconds * 10):
             file.write(line)
     time.sleep(max(0, 0.1 - (time.monotonic() - began)))
 PYTHON
-while ! curl -sf "http://$address/metrics" | grep -q '^log_containers 100$'; do read -rt 0.2 <> <(:) || true; done
+while ! curl -sf -o "$work/page" "http://$address/metrics" || ! grep -q '^log_containers 100$' "$work/page"; do read -rt 0.2 <> <(:) || true; done
 before=$(cpu $pid) began=$SECONDS
 while [ $((SECONDS - began)) -lt "$seconds" ]; do curl -sf -H 'Accept-Encoding: gzip' -o /dev/null "http://$address/metrics"; read -rt 5 <> <(:) || true; done
 awk -v a="$before" -v b="$(cpu $pid)" -v s=$((SECONDS - began)) -v bytes="$(curl -sf "http://$address/metrics" | awk '/^log_bytes_total/ { n += $2 } END { print n }')" \
