@@ -10,7 +10,8 @@ use exporter_tests::running::run_to_end;
 use serde_json::Value;
 
 /// Our programs.
-const PROGRAMS: [&str; 4] = ["node-exporter", "blackbox-exporter", "apache-exporter", "logstash-exporter"];
+const PROGRAMS: [&str; 5] =
+    ["node-exporter", "blackbox-exporter", "apache-exporter", "logstash-exporter", "log-exporter"];
 
 /// Prefixes of names that only our programs export.
 const OURS: [&str; 5] = ["node_", "apache_", "logstash_", "probe_", "blackbox_"];
