@@ -14,7 +14,7 @@ const PROGRAMS: [&str; 5] =
     ["node-exporter", "blackbox-exporter", "apache-exporter", "logstash-exporter", "log-exporter"];
 
 /// Prefixes of names that only our programs export.
-const OURS: [&str; 5] = ["node_", "apache_", "logstash_", "probe_", "blackbox_"];
+const OURS: [&str; 6] = ["node_", "apache_", "logstash_", "log_", "probe_", "blackbox_"];
 
 /// Words that begin like a metric and are none: programs of others, and labels.
 const NO_METRICS: &[&str] =

@@ -222,7 +222,8 @@ impl Site {
 fn logs() -> (Node, Vec<Log>, Running) {
     let node = Node::new();
     let logs = ["web-0", "web-1"].map(|pod| node.container("web", pod, "0a", "app"));
-    let exporter = node.exporter(&[&node.state_flag()]);
+    let patterns = format!("--config.file={}", manifests::path("base/log-exporter/patterns.yml").display());
+    let exporter = node.exporter(&[&node.state_flag(), &patterns]);
     (node, logs.into(), exporter)
 }
 
