@@ -18,7 +18,7 @@ const OURS: [&str; 6] = ["node_", "apache_", "logstash_", "log_", "probe_", "bla
 
 /// Words that begin like a metric and are none: programs of others, and labels.
 const NO_METRICS: &[&str] =
-    &["node_exporter", "blackbox_exporter", "apache_exporter", "logstash_exporter", "probe_type"];
+    &["node_exporter", "blackbox_exporter", "apache_exporter", "logstash_exporter", "log_config_module", "probe_type"];
 
 /// Every word of a text that may be the name of a metric of ours, patterns of names left out.
 fn names(text: &str) -> BTreeSet<String> {
