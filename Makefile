@@ -20,7 +20,8 @@ LINKER = cc:gcc /usr/include/stdio.h:libc6-dev
 PEERS = prometheus:prometheus promtool:prometheus prometheus-alertmanager:prometheus-alertmanager podman:podman \
 	buildah:buildah crun:crun catatonit:catatonit systemd-analyze:systemd dbus-daemon:dbus-daemon apache2:apache2 \
 	htpasswd:apache2-utils curl:curl openssl:openssl nginx:nginx unbound:unbound prlimit:util-linux setpriv:util-linux \
-	unshare:util-linux ip:iproute2 supervisord:supervisor valgrind:valgrind \
+	unshare:util-linux ip:iproute2 supervisord:supervisor valgrind:valgrind gzip:gzip rsyslogd:rsyslog \
+	/usr/share/doc/rsyslog-relp/copyright:rsyslog-relp \
 	/etc/ssl/certs/ca-certificates.crt:ca-certificates
 
 # Where cargo puts programs: .cargo/config.toml names this machine's own target.

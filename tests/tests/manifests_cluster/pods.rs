@@ -14,6 +14,8 @@ const LOOSER: &[(&str, &str, &str)] = &[
     // Logs belong to root and are closed to all others, and a capability is of no use to another user.
     ("overlays/*", "log-exporter", "runAsNonRoot"),
     ("overlays/*", "log-exporter", "capabilities"),
+    ("overlays/log-shipper", "log-shipper", "runAsNonRoot"),
+    ("overlays/log-shipper", "log-shipper", "capabilities"),
     // It writes below its own folder.
     ("examples/logstash", "logstash", "readOnlyRootFilesystem"),
     ("examples/logstash/plain", "logstash", "readOnlyRootFilesystem"),
