@@ -5,27 +5,27 @@ use std::sync::Arc;
 
 /// Namespace, pod and container: whose series it is. Cheap to copy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Id(Arc<[Box<str>; 3]>);
+pub struct Id(Arc<(Box<str>, Box<str>, Box<str>)>);
 
 impl Id {
     /// The container `container` of the pod `pod`.
     pub fn new(namespace: &str, pod: &str, container: &str) -> Self {
-        Self(Arc::new([namespace.into(), pod.into(), container.into()]))
+        Self(Arc::new((namespace.into(), pod.into(), container.into())))
     }
 
     /// Value of the label `namespace`.
     pub fn namespace(&self) -> &str {
-        &self.0[0]
+        &self.0.0
     }
 
     /// Value of the label `pod`.
     pub fn pod(&self) -> &str {
-        &self.0[1]
+        &self.0.1
     }
 
     /// Value of the label `container`.
     pub fn container(&self) -> &str {
-        &self.0[2]
+        &self.0.2
     }
 }
 

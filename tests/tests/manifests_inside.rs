@@ -334,7 +334,7 @@ fn counts_of_logs_have_the_labels_of_whose_logs_they_are() {
     if !entered_alone("counts_of_logs_have_the_labels_of_whose_logs_they_are") {
         return;
     }
-    let mut cluster = Cluster::start(Rights::of_prometheus());
+    let cluster = Cluster::start(Rights::of_prometheus());
     let daemon = template_of("overlays/cluster", "DaemonSet", "log-exporter");
     let pod_of = |namespace: &str, at: &str| pod(namespace, "log-exporter-1", &daemon, "node-1", ip(at));
     let node = Node::new();
