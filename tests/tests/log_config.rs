@@ -140,7 +140,12 @@ fn a_broken_file_at_a_hangup_changes_nothing() {
     wait_for(&exporter, &matches, 0.0);
     fs::write(&config, "patterns: [{name: b, literal: error, sream: stderr}]\n").unwrap();
     exporter.hang_up();
-    wait_for(&exporter, &metric("log_exporter_config_last_reload_successful"), 0.0).has(matches.clone().value(0.0));
+    exporter_tests::wait::until("the mistake to be told", || {
+        let page = exporter.scrape();
+        page.has(matches.clone().value(0.0));
+        let successful = page.value(metric("log_exporter_config_last_reload_successful"));
+        if successful == 0.0 { Ok(()) } else { Err(exporter.log()) }
+    });
     assert!(exporter.log().contains("patterns[0].sream: unknown key"), "{}", exporter.log());
     log.say("an error");
     wait_for(&exporter, &matches, 1.0).lacks(metric("log_pattern_matches_total").label("pattern", "b"));
