@@ -52,19 +52,27 @@ DOCKER = $(findstring docker,$(notdir $(IMAGE_TOOL)))
 LIST = $(if $(DOCKER),,$(word 2,$(ARCHS)))
 
 # What `--version` and the build_info series tell of these builds.
-release run image programs-%: export EXPORTER_REVISION = $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
-release run image programs-%: export EXPORTER_BRANCH = $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
+release run run-log-exporter image programs-%: export EXPORTER_REVISION = $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+release run run-log-exporter image programs-%: export EXPORTER_BRANCH = $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help run test deps build release bench fmt fuzz deny image push golden counts previews layout clean
+.PHONY: help run run-log-exporter test deps build release bench fmt fuzz deny image push golden counts previews layout clean
 
 help: ## list these words
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build node-exporter and run it on port 9100; ARGS="--flag ..." for more
 	@./tests/debian-packages.sh $(LINKER)
 	$(CARGO) build --release --package node-exporter
 	@echo 'look at http://localhost:9100/ and http://localhost:9100/metrics; stop with Ctrl-C'
 	@exec $(TARGET_DIR)/$(HOST)/release/node-exporter $(ARGS)
+
+run-log-exporter: ## build log-exporter and run it on port 9144 over a sample tree of logs that grows
+	@./tests/debian-packages.sh $(LINKER)
+	$(CARGO) build --release --package log-exporter
+	@echo 'look at http://localhost:9144/metrics; logs are written to $(TARGET_DIR)/sample-logs; stop with Ctrl-C'
+	@log-exporter/sample-tree.sh $(TARGET_DIR)/sample-logs $$$$ & \
+		exec $(TARGET_DIR)/$(HOST)/release/log-exporter --path.pod-logs=$(TARGET_DIR)/sample-logs --start.at=beginning \
+		--config.file=manifests/base/log-exporter/patterns.yml $(ARGS)
 
 test: deps ## everything CI wants: format, lints, documentation, all tests
 	$(CARGO) fmt --all --check

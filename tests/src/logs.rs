@@ -113,7 +113,7 @@ impl Log {
     /// Writes a message to the standard output.
     #[track_caller]
     pub fn say(&mut self, content: &str) {
-        self.write(&line("stdout", "F", content));
+        self.write(line("stdout", "F", content));
     }
 
     /// Writes bytes as they are.

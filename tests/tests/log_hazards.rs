@@ -183,11 +183,11 @@ fn a_kernel_without_watches() {
     if !entered("a_kernel_without_watches") {
         return;
     }
-    // In a user namespace of its own the limit is this test's.
-    for (name, number) in [("max_user_watches", "4"), ("max_user_instances", "0")] {
+    // The limits of a user namespace are its own: those of the machine are not touched.
+    for (name, number) in [("max_inotify_watches", "4"), ("max_inotify_instances", "0")] {
         let node = Node::new();
         let mut first = node.container("shop", "web-1", "0a", "app");
-        let limit = format!("echo {number} > /proc/sys/fs/inotify/{name} && exec \"$@\"");
+        let limit = format!("echo {number} > /proc/sys/user/{name} && exec \"$@\"");
         let shell = tool("sh").display().to_string();
         let wrapper = [
             "unshare",

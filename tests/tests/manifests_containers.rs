@@ -22,8 +22,13 @@ use serde_json::{Value, json};
 const LOCKED: &[&str] = &["--read-only", "--cap-drop=all", "--security-opt=no-new-privileges"];
 
 /// An exporter and the port that is its own.
-const EXPORTERS: &[(&str, u16)] =
-    &[("node-exporter", 9100), ("blackbox-exporter", 9115), ("apache-exporter", 9117), ("logstash-exporter", 9198)];
+const EXPORTERS: &[(&str, u16)] = &[
+    ("node-exporter", 9100),
+    ("blackbox-exporter", 9115),
+    ("apache-exporter", 9117),
+    ("logstash-exporter", 9198),
+    ("log-exporter", 9144),
+];
 
 /// Modules for the prober, readable by everybody.
 fn modules() -> Fixture {

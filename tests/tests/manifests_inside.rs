@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::net::{IpAddr, SocketAddr};
 
+use exporter_tests::logs::Node;
 use exporter_tests::manifests;
 use exporter_tests::manifests::kubernetes::{
     Cluster, KUBE_STATE_METRICS, Rights, add_address, pod, prometheus_knows_kubernetes, service, slice, template,
@@ -30,10 +31,10 @@ fn page(address: &str, page: &str) -> Upstream {
 
 /// The template of a workload of our manifests.
 #[track_caller]
-fn template_of(rendering: &str, kind: &str) -> Value {
+fn template_of(rendering: &str, kind: &str, name: &str) -> Value {
     let rendering = Rendering::of(rendering);
-    let workload = rendering.of_kind(kind).next();
-    workload.unwrap_or_else(|| panic!("no {kind} in {}", rendering.name))["spec"]["template"].clone()
+    let workload = rendering.of_kind(kind).find(|object| object["metadata"]["name"] == name);
+    workload.unwrap_or_else(|| panic!("no {kind} {name} in {}", rendering.name))["spec"]["template"].clone()
 }
 
 /// Runs an exporter of ours as its container says, at the address of its pod.
@@ -200,17 +201,29 @@ fn annotated_pods_are_scraped_as_they_ask() {
     }
     let mut cluster = Cluster::start(Rights::of_prometheus());
     // Ours, as the manifests make them: in the host's network, beside an application, in both families.
-    let daemon = template_of("overlays/cluster", "DaemonSet");
+    let daemon = template_of("overlays/cluster", "DaemonSet", "node-exporter");
     let ours = [
         ("node-exporter", pod("node-exporter", "node-exporter-1", &daemon, "node-1", ip("10.0.0.11"))),
         ("node-exporter", pod("node-exporter", "node-exporter-2", &daemon, "node-2", ip("fd00::12"))),
         (
             "apache-exporter",
-            pod("apache", "apache-0", &template_of("examples/apache", "Deployment"), "node-1", ip("10.1.0.21")),
+            pod(
+                "apache",
+                "apache-0",
+                &template_of("examples/apache", "Deployment", "apache"),
+                "node-1",
+                ip("10.1.0.21"),
+            ),
         ),
         (
             "logstash-exporter",
-            pod("logstash", "logstash-0", &template_of("examples/logstash", "Deployment"), "node-2", ip("fd00:1::22")),
+            pod(
+                "logstash",
+                "logstash-0",
+                &template_of("examples/logstash", "Deployment", "logstash"),
+                "node-2",
+                ip("fd00:1::22"),
+            ),
         ),
     ];
     let _programs: Vec<Running> = ours.iter().map(|(name, pod)| exporter(name, pod)).collect();
@@ -314,6 +327,34 @@ fn annotated_pods_are_scraped_as_they_ask() {
     becomes(&prometheus, up, "pod", &left);
     assert_eq!(cluster.refused(), BTreeSet::default());
     prometheus.has_no_complaints();
+}
+
+#[test]
+fn counts_of_logs_have_the_labels_of_whose_logs_they_are() {
+    if !entered_alone("counts_of_logs_have_the_labels_of_whose_logs_they_are") {
+        return;
+    }
+    let mut cluster = Cluster::start(Rights::of_prometheus());
+    let daemon = template_of("overlays/cluster", "DaemonSet", "log-exporter");
+    let pod_of = |namespace: &str, at: &str| pod(namespace, "log-exporter-1", &daemon, "node-1", ip(at));
+    let node = Node::new();
+    let mut log = node.container("shop", "web-0", "0a", "app");
+    add_address(ip("10.1.0.41"));
+    let exporter = node.exporter(&["--web.listen-address=10.1.0.41:9144"]);
+    log.say("an error");
+    cluster.apply(pod_of("log-exporter", "10.1.0.41"));
+    // Whoever says the same in another namespace is not believed.
+    let _impostor = page("10.1.0.42:9144", "log_messages_total{namespace=\"kube-system\",pod=\"x\"} 1\n");
+    cluster.apply(pod_of("theirs", "10.1.0.42"));
+    let prometheus = cluster.prometheus("test");
+    let up = [("app", "log-exporter"), ("instance", "10.1.0.41:9144"), ("job", "log-exporter"), ("node", "node-1")];
+    has_labels(&one(&prometheus, "up{app='log-exporter'} == 1"), &up);
+    let errors = one(&prometheus, "log_pattern_matches_total == 1");
+    let of = ["namespace", "pod", "container", "pattern", "node", "job"].map(|name| errors[name].as_str());
+    assert_eq!(of, ["shop", "web-0", "app", "error", "node-1", "log-exporter"]);
+    assert_eq!(prometheus.query("log_messages_total{namespace='kube-system'}").expect("a query"), Vector::new());
+    prometheus.has_no_complaints();
+    drop(exporter);
 }
 
 #[test]

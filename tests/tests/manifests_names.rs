@@ -10,14 +10,15 @@ use exporter_tests::running::run_to_end;
 use serde_json::Value;
 
 /// Our programs.
-const PROGRAMS: [&str; 4] = ["node-exporter", "blackbox-exporter", "apache-exporter", "logstash-exporter"];
+const PROGRAMS: [&str; 5] =
+    ["node-exporter", "blackbox-exporter", "apache-exporter", "logstash-exporter", "log-exporter"];
 
 /// Prefixes of names that only our programs export.
-const OURS: [&str; 5] = ["node_", "apache_", "logstash_", "probe_", "blackbox_"];
+const OURS: [&str; 6] = ["node_", "apache_", "logstash_", "log_", "probe_", "blackbox_"];
 
 /// Words that begin like a metric and are none: programs of others, and labels.
 const NO_METRICS: &[&str] =
-    &["node_exporter", "blackbox_exporter", "apache_exporter", "logstash_exporter", "probe_type"];
+    &["node_exporter", "blackbox_exporter", "apache_exporter", "logstash_exporter", "log_config_module", "probe_type"];
 
 /// Every word of a text that may be the name of a metric of ours, patterns of names left out.
 fn names(text: &str) -> BTreeSet<String> {

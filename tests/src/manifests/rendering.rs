@@ -199,7 +199,8 @@ impl<'a> Container<'a> {
 
     /// Whether its program is one of ours.
     pub fn is_ours(&self) -> bool {
-        ["node-exporter", "apache-exporter", "logstash-exporter", "blackbox-exporter"].contains(&self.image().0)
+        ["node-exporter", "apache-exporter", "logstash-exporter", "log-exporter", "blackbox-exporter"]
+            .contains(&self.image().0)
     }
 
     /// Its arguments.

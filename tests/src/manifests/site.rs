@@ -9,12 +9,14 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
 use crate::blackbox::Blackbox;
 use crate::fixture::Fixture;
 use crate::httpd::{Httpd, Mpm, Options};
+use crate::logs::{Log, Node};
 use crate::logstash::{HEALTH, Logstash, STATS, Version};
 use crate::manifests;
 use crate::pki::{Leaf, Pki};
@@ -56,12 +58,15 @@ pub struct Site {
     pub httpd: Httpd,
     /// Read by the logstash exporter.
     pub logstash: Logstash,
+    logs: Mutex<Vec<Log>>,
     programs: Vec<Running>,
     blackbox: Blackbox,
     pages: Vec<Page>,
     _pki: Pki,
     // Refuses probes for as long as anybody might send one.
     _dead: DeadPort,
+    // The logs that log-exporter counts.
+    _node: Node,
 }
 
 /// A job of the Prometheus, with the targets it scrapes.
@@ -122,6 +127,11 @@ impl Site {
         });
         programs.extend([apache, alone, beside, lonely]);
 
+        let (node, logs, counting) = logs();
+        let labels = "cluster: test, node: living, app: log-exporter";
+        jobs.push(Scraped::one("log-exporter", counting.address(), labels).honouring());
+        programs.push(counting);
+
         let blackbox = Blackbox::start(&MODULES.replace("{ca}", &pki.path("root.pem")));
         let prober = blackbox.program().address();
         jobs.push(Scraped::one("blackbox-exporter", prober, ""));
@@ -153,7 +163,20 @@ impl Site {
 
         let prometheus = Prometheus::configured(configuration(&jobs), counted(&jobs));
         prometheus.wait_until_up();
-        Self { prometheus, _inner: inner, httpd, logstash, programs, blackbox, pages, _pki: pki, _dead: dead }
+        let logs = Mutex::new(logs);
+        Self {
+            prometheus,
+            _inner: inner,
+            httpd,
+            logstash,
+            logs,
+            programs,
+            blackbox,
+            pages,
+            _pki: pki,
+            _dead: dead,
+            _node: node,
+        }
     }
 
     /// Lets the applications have done more since the start: the larger `times`, the more. Of Logstash's pipelines `audit`
@@ -161,6 +184,11 @@ impl Site {
     #[track_caller]
     pub fn stir(&self, times: u64) {
         self.httpd.load(5, 1);
+        for log in self.logs.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+            log.say("level=info all is well");
+            log.say("level=error an error");
+            log.write(format!("no record of {times} messages\n"));
+        }
         self.pages.iter().for_each(|page| page.grow(times));
         self.logstash.twist(STATS, |stats| {
             let stalled = stats["pipelines"]["main"]["events"]["out"].take();
@@ -187,6 +215,16 @@ impl Site {
         let programs = self.programs.iter().chain([self.blackbox.program()]);
         programs.map(|program| program.get("/metrics").text()).collect()
     }
+}
+
+/// Two containers that write a log, and what counts them.
+#[track_caller]
+fn logs() -> (Node, Vec<Log>, Running) {
+    let node = Node::new();
+    let logs = ["web-0", "web-1"].map(|pod| node.container("web", pod, "0a", "app"));
+    let patterns = format!("--config.file={}", manifests::path("base/log-exporter/patterns.yml").display());
+    let exporter = node.exporter(&[&node.state_flag(), &patterns]);
+    (node, logs.into(), exporter)
 }
 
 /// Adds to every counter of a Logstash, and fills its queues.

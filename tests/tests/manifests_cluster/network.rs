@@ -56,6 +56,17 @@ fn services_lead_to_ports_of_pods() {
     assert!(seen > 5);
 }
 
+/// How many jobs of the Prometheus in a rendering, if there is one, look for pods in this namespace by its name. Each has the jobs of
+/// the base.
+fn jobs_for(rendering: &Rendering, namespace: &str) -> usize {
+    if !rendering.of_kind("StatefulSet").any(|set| set["metadata"]["name"] == "prometheus") {
+        return 0;
+    }
+    let config = manifests::document("base/prometheus/prometheus.yml");
+    let found = items(&config, "scrape_configs").flat_map(|job| items(job, "kubernetes_sd_configs"));
+    found.filter(|found| found["role"] == "pod" && found["namespaces"]["names"] == json!([namespace])).count()
+}
+
 #[test]
 fn every_exporter_is_found_once() {
     for rendering in Rendering::all() {
@@ -64,7 +75,7 @@ fn every_exporter_is_found_once() {
             let monitors = rendering.of_kind("PodMonitor").filter(|monitor| {
                 taken(&rendering, monitor, &monitor["spec"]["selector"]).iter().any(|own| own.title() == pod.title())
             });
-            let ways = monitors.count() + usize::from(pod.is_annotated());
+            let ways = monitors.count() + usize::from(pod.is_annotated()) + jobs_for(&rendering, pod.namespace());
             assert_eq!(ways, usize::from(!exporters.is_empty()), "{}: {}", rendering.name, pod.title());
             if !pod.is_annotated() {
                 continue;
