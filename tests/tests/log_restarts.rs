@@ -9,14 +9,19 @@ use exporter_tests::wait::until;
 
 /// Waits until a page has all that was written, so that what comes after it belongs to the next process.
 fn page_of_all(exporter: &Running, log: &Log) -> Page {
+    let last_pass = metric("log_last_pass_timestamp_seconds");
+    let mut before = exporter.scrape();
     until("all is read", || {
-        let (before, page) = (exporter.scrape(), exporter.scrape());
-        let last_pass = metric("log_last_pass_timestamp_seconds");
-        let messages = log.messages("stdout");
-        let is_settled = before.value(&messages) == page.value(&messages)
+        let page = exporter.scrape();
+        // One whole look after the page before, which found nothing more.
+        let is_settled = before.value(log.messages("stdout")) == page.value(log.messages("stdout"))
             && page.value(&last_pass) > before.value(&last_pass)
             && page.value(log.metric("log_lag_bytes")) == 0.0;
-        if is_settled { Ok(page) } else { Err("there is more".to_owned()) }
+        if is_settled {
+            return Ok(page);
+        }
+        before = page;
+        Err("there is more".to_owned())
     })
 }
 
