@@ -128,3 +128,32 @@ fn one_page_and_the_end() {
     let answer = without_file.ask(&Request::new("POST", "/-/reload"));
     assert_eq!((answer.status, answer.text().as_str()), (200, "there is no configuration file to read again\n"));
 }
+
+#[test]
+fn a_broken_file_at_a_hangup_changes_nothing() {
+    let node = Node::new();
+    let config = node.path("patterns.yml");
+    fs::write(&config, "patterns: [{name: a, literal: error}]\n").unwrap();
+    let exporter = node.exporter(&[&format!("--config.file={}", config.display())]);
+    let mut log = node.container("shop", "web-1", "0a", "app");
+    let matches = log.metric("log_pattern_matches_total").label("pattern", "a");
+    wait_for(&exporter, &matches, 0.0);
+    fs::write(&config, "patterns: [{name: b, literal: error, sream: stderr}]\n").unwrap();
+    exporter.hang_up();
+    exporter_tests::wait::until("the mistake to be told", || {
+        let page = exporter.scrape();
+        page.has(matches.clone().value(0.0));
+        let successful = page.value(metric("log_exporter_config_last_reload_successful"));
+        if successful == 0.0 { Ok(()) } else { Err(exporter.log()) }
+    });
+    assert!(exporter.log().contains("patterns[0].sream: unknown key"), "{}", exporter.log());
+    log.say("an error");
+    wait_for(&exporter, &matches, 1.0).lacks(metric("log_pattern_matches_total").label("pattern", "b"));
+    // What is missing altogether is a mistake as well.
+    fs::remove_file(&config).unwrap();
+    exporter.hang_up();
+    exporter_tests::wait::until("the missing file to be told", || {
+        exporter.scrape().has(matches.clone().value(1.0));
+        if exporter.log().contains("No such file") { Ok(()) } else { Err(exporter.log()) }
+    });
+}

@@ -106,7 +106,7 @@ fn pods_that_live_for_a_moment() {
         // It is seen while it is there, and what it says last is read when it is not.
         wait_for(&exporter, &errors, 1.0);
         log.say("a last error");
-        log.write(&line("stdout", "F", "panic without newline").trim_end());
+        log.write(line("stdout", "F", "panic without newline").trim_end());
         log.remove();
     }
     for n in 0..20 {

@@ -228,7 +228,7 @@ fn files_that_may_not_be_read() {
     let node = Node::new();
     let mut log = node.container("shop", "web-1", "0a", "app");
     let closed = node.container("shop", "closed", "0a", "app");
-    fs::set_permissions(closed.path(), std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+    fs::set_permissions(closed.path(), std::os::unix::fs::PermissionsExt::from_mode(0o0)).unwrap();
     let mode = |path: &std::path::Path| fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755));
     for path in [node.path("."), node.pods()] {
         mode(&path).unwrap();
