@@ -309,8 +309,14 @@ fn print(text: &[u8]) -> ExitCode {
 fn once(service: &Service) -> Result<ExitCode, Vec<ConfigError>> {
     let runtime = runtime()?;
     let deadline = Instant::now() + service.default_timeout;
-    let asked =
-        Asked { endpoint: Endpoint::Metrics, query: String::new(), deadline, format: Format::Text, gzip: false };
+    let asked = Asked {
+        endpoint: Endpoint::Metrics,
+        query: String::new(),
+        deadline,
+        format: Format::Text,
+        gzip: false,
+        is_seen: true,
+    };
     let answer = runtime.block_on(Arc::clone(&service.source).answer(asked, Arc::clone(&service.own)));
     runtime.shutdown_background();
     let answer = answer.map_err(|refusal| vec![ConfigError::new(refusal.reason)])?;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::State;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION, VARY};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::any;
 use tokio::sync::Semaphore;
@@ -117,15 +117,15 @@ pub fn text(status: StatusCode, body: String) -> Response {
     (status, headers, body).into_response()
 }
 
-async fn metrics_page(State(service): State<Arc<Service>>, uri: Uri, headers: HeaderMap) -> Response {
-    page(&service, Endpoint::Metrics, &uri, &headers).await
+async fn metrics_page(State(service): State<Arc<Service>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    page(&service, Endpoint::Metrics, &method, &uri, &headers).await
 }
 
-async fn probe_page(State(service): State<Arc<Service>>, uri: Uri, headers: HeaderMap) -> Response {
-    page(&service, Endpoint::Probe, &uri, &headers).await
+async fn probe_page(State(service): State<Arc<Service>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    page(&service, Endpoint::Probe, &method, &uri, &headers).await
 }
 
-async fn page(service: &Service, endpoint: Endpoint, uri: &Uri, headers: &HeaderMap) -> Response {
+async fn page(service: &Service, endpoint: Endpoint, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response {
     let started = Instant::now();
     let instruments = service.own.instruments.as_ref();
     let answered = |status: StatusCode| {
@@ -148,7 +148,7 @@ async fn page(service: &Service, endpoint: Endpoint, uri: &Uri, headers: &Header
     let format = negotiate::format(headers);
     let gzip = negotiate::gzip(headers);
     let query = uri.query().unwrap_or_default().to_owned();
-    let asked = Asked { endpoint, query, deadline: started + limit, format, gzip };
+    let asked = Asked { endpoint, query, deadline: started + limit, format, gzip, is_seen: *method != Method::HEAD };
     let _in_flight = instruments.map(Instruments::begin);
     let answer = match Arc::clone(&service.source).answer(asked, Arc::clone(&service.own)).await {
         Ok(answer) => answer,

@@ -38,6 +38,8 @@ pub struct Asked {
     pub format: Format,
     /// Whether to compress the body.
     pub gzip: bool,
+    /// Whether whoever asks gets to see the page: with HEAD nobody does.
+    pub is_seen: bool,
 }
 
 /// An answer.

@@ -48,7 +48,10 @@ impl Exporter {
         {
             let mut state = self.follower.state();
             families::encode(&state, page);
-            state.mark_shown();
+            if asked.is_seen {
+                state.mark_shown();
+                self.follower.was_seen();
+            }
         }
         if let Some(file) = &self.file {
             file.encode("log_exporter", page);
@@ -99,7 +102,7 @@ impl Source for Exporter {
 
     fn end(&self) {
         let began = Instant::now();
-        self.follower.save();
+        let _wrote = self.follower.save();
         tracing::debug!(duration_seconds = began.elapsed().as_secs_f64(), "positions saved");
     }
 }

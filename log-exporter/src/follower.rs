@@ -65,6 +65,8 @@ pub struct Follower {
     /// The text that was saved last.
     saving: Mutex<Vec<u8>>,
     rescan: AtomicBool,
+    /// Whether a page was served since positions were saved.
+    seen: AtomicBool,
     ready: watch::Sender<bool>,
 }
 
@@ -81,6 +83,7 @@ impl Follower {
             door: Mutex::new(()),
             saving: Mutex::default(),
             rescan: AtomicBool::new(false),
+            seen: AtomicBool::new(false),
             ready: watch::Sender::new(false),
         });
         let weak = Arc::downgrade(&follower);
@@ -112,22 +115,28 @@ impl Follower {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A page was served: positions are worth saving.
+    pub fn was_seen(&self) {
+        self.seen.store(true, Ordering::Relaxed);
+    }
+
     /// Puts other rules in force.
     pub fn follow(&self, settings: Arc<Settings>) {
         self.state().follow(settings);
         self.rescan.store(true, Ordering::Relaxed);
     }
 
-    /// Saves positions, if there is a file for them and they changed.
-    pub fn save(&self) {
-        let Some(path) = &self.options.state_file else { return };
+    /// Saves positions, if there is a file for them and they changed; tells whether it wrote.
+    pub fn save(&self) -> bool {
+        let Some(path) = &self.options.state_file else { return false };
         // Nothing is known yet: what was saved is better.
         if !*self.ready.borrow() {
-            return;
+            return false;
         }
         let mut last = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         let text = positions::text(&self.state().saved());
-        let stored = if *last == text && path.exists() { Ok(()) } else { positions::store(path, &text) };
+        let is_news = *last != text || !path.exists();
+        let stored = if is_news { positions::store(path, &text) } else { Ok(()) };
         let mut state = self.state();
         match stored {
             Ok(()) => {
@@ -141,6 +150,7 @@ impl Follower {
                 }
             }
         }
+        is_news
     }
 
     /// Whether a container is to be read.
@@ -167,6 +177,8 @@ struct Work {
     next_scan: Instant,
     next_read: Instant,
     next_save: Instant,
+    /// Before that, positions were written just now.
+    may_save: Instant,
     was_polling: bool,
     /// Containers with more than was read of them in their last turn.
     backlog: Vec<Id>,
@@ -195,6 +207,7 @@ impl Work {
             next_scan: now,
             next_read: now,
             next_save: now + follower.options.state_interval,
+            may_save: now,
             was_polling: false,
             backlog: Vec::new(),
         }
@@ -205,13 +218,16 @@ impl Work {
         let options = &follower.options;
         self.hear(follower);
         let now = Instant::now();
+        // The one directory without which there is no news at all.
+        if now >= self.next_read && key_of(&options.root) != self.root {
+            self.next_scan = now;
+        }
         if now >= self.next_scan || follower.rescan.swap(false, Ordering::Relaxed) {
             self.scan(follower);
             let took = now.elapsed();
             let interval = match self.watches.lacking() {
                 // All the time, but for no more than a twentieth of it.
                 Some(_) => options.read_interval.max(took * 20),
-                None if self.root.is_none() => options.read_interval,
                 None => options.scan_interval,
             };
             self.next_scan = Instant::now() + interval;
@@ -223,9 +239,14 @@ impl Work {
         } else if !self.backlog.is_empty() {
             self.read(follower, false);
         }
-        if now >= self.next_save {
-            follower.save();
+        // Soon after a page, as that is what moves positions, but not more often than the flag says.
+        let is_seen = now >= self.may_save && follower.seen.swap(false, Ordering::Relaxed);
+        if is_seen || now >= self.next_save {
+            let wrote = follower.save();
             self.next_save = Instant::now() + options.state_interval;
+            if wrote {
+                self.may_save = self.next_save;
+            }
         }
         if !self.backlog.is_empty() {
             return Duration::ZERO;
@@ -246,9 +267,6 @@ impl Work {
         for directory in news.changed {
             if directory == *root {
                 self.list_root(follower, false);
-                if self.root.is_none() {
-                    self.next_scan = Instant::now();
-                }
             } else if directory.parent() == Some(root) {
                 self.list_pod(follower, &directory, false);
             } else if let Some((pod, _)) = self.pods.get_key_value(directory.parent().unwrap_or(root)) {
@@ -281,7 +299,7 @@ impl Work {
 
     fn list_root(&mut self, follower: &Follower, thoroughly: bool) {
         let root = follower.options.root.clone();
-        let key = fs::metadata(&root).ok().filter(fs::Metadata::is_dir).map(|meta| Key::of(&meta));
+        let key = key_of(&root);
         if key != self.root {
             // Another one has the name, or none: nothing below it is what it was.
             if !self.is_first_scan {
@@ -541,6 +559,11 @@ impl Known {
     fn of(tail: &Tail) -> Self {
         Self { is_open: tail.file.is_some(), size: tail.size, path: tail.path.clone() }
     }
+}
+
+/// Which directory has a name.
+fn key_of(directory: &Path) -> Option<Key> {
+    fs::metadata(directory).ok().filter(fs::Metadata::is_dir).map(|meta| Key::of(&meta))
 }
 
 /// Seconds since 1970.

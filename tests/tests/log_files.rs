@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::FileTypeExt as _;
 use std::process::Command;
 
+use exporter_tests::client::Request;
 use exporter_tests::logs::{Node, line, wait_for};
 use exporter_tests::namespace::entered;
 use exporter_tests::page::{Page, metric};
@@ -266,6 +267,24 @@ fn after_a_kill_nothing_is_missing_and_little_is_counted_twice() {
     assert!(sum.errors >= n_errors, "{} of {n_errors}", sum.errors);
     // Two kills came right after a page.
     assert!(sum.errors <= n_errors + 2.0 * 50.0, "{} of {n_errors}", sum.errors);
+}
+
+#[test]
+fn a_page_that_nobody_sees_moves_no_position() {
+    let node = Node::new();
+    let state = node.state_flag();
+    let mut log = node.container("shop", "web-1", "0a", "app");
+    let exporter = node.exporter(&[&state]);
+    log.say("an error");
+    until("it to be read", || {
+        let page = exporter.ask(&Request::new("HEAD", "/metrics"));
+        assert_eq!((page.status, page.text().as_str()), (200, ""));
+        let saved = fs::read_to_string(node.path("state/positions")).unwrap_or_default();
+        // The last match is in the file, the position is not.
+        if saved.contains("last_matches\":{\"error") { Ok(()) } else { Err(saved) }
+    });
+    exporter.terminate();
+    wait_for(&node.exporter(&[&state]), &log.errors(), 1.0);
 }
 
 #[test]
