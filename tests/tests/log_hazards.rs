@@ -224,6 +224,30 @@ fn a_kernel_without_watches() {
 }
 
 #[test]
+fn news_that_are_lost() {
+    let node = Node::new();
+    let crowded = node.container("shop", "crowded", "0a", "app");
+    let exporter = node.exporter(&["--scan.interval=1h"]);
+    wait_for(&exporter, &crowded.messages("stdout"), 0.0).has(metric("log_discovery_overflows_total").value(0.0));
+    let signal = |name: &str| run(Command::new("kill").args([name, &exporter.pid().to_string()]));
+    let limit = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+    let limit: usize = limit.trim().parse().unwrap();
+    // While it cannot listen, more happens than the kernel keeps; what happens last is lost.
+    signal("-STOP");
+    let folder = crowded.path().parent().unwrap().to_owned();
+    for n in 0..limit {
+        let name = folder.join(format!("{n}.tmp"));
+        fs::write(&name, "").unwrap();
+        fs::remove_file(name).unwrap();
+    }
+    let mut late = node.container("shop", "late", "0a", "app");
+    signal("-CONT");
+    late.say("an error");
+    let page = wait_for(&exporter, &late.errors(), 1.0);
+    assert!(page.value(metric("log_discovery_overflows_total")) > 0.0);
+}
+
+#[test]
 fn files_that_may_not_be_read() {
     let node = Node::new();
     let mut log = node.container("shop", "web-1", "0a", "app");
