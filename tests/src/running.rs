@@ -204,6 +204,12 @@ impl Running {
         self.child.wait_for_line(what, look)
     }
 
+    /// Blocks until a line of the log has a text: what is on a page may be told there a moment later.
+    #[track_caller]
+    pub fn logs(&self, text: &str) {
+        self.wait_for_line(text, |line| line.contains(text).then_some(()));
+    }
+
     /// Waits until new connections are refused.
     #[track_caller]
     pub fn wait_until_deaf(&self) {

@@ -327,7 +327,7 @@ fn position_files_that_cannot_be() {
         let exporter = node.exporter(&[&node.state_flag()]);
         log.say("an error");
         wait_for(&exporter, &log.errors(), 1.0);
-        assert!(exporter.log().contains("positions cannot be read"), "{}", exporter.log());
+        exporter.logs("positions cannot be read");
         let (status, _) = exporter.terminate();
         assert!(status.success());
         assert!(fs::read_to_string(&file).unwrap().contains("shop_web-1_0a/app"));

@@ -219,7 +219,7 @@ fn a_kernel_without_watches() {
         let mut late = node.container("shop", "late", "0a", "app");
         late.say("an error");
         wait_for(&exporter, &late.errors(), 1.0).has(others[0].errors().value(0.0));
-        assert!(exporter.log().contains("fs.inotify.max_user_watches"), "{}", exporter.log());
+        exporter.logs("fs.inotify.max_user_watches");
     }
 }
 

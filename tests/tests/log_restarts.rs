@@ -138,7 +138,7 @@ fn a_position_file_that_is_cut_short() {
     for length in [1, whole.len() / 2, whole.len() - 2] {
         fs::write(&file, &whole[..length]).unwrap();
         let exporter = node.exporter(&[&state]);
-        assert!(exporter.log().contains("positions cannot be read"), "{}", exporter.log());
+        exporter.logs("positions cannot be read");
         // As at the first start: from the end.
         log.say("an error");
         wait_for(&exporter, &log.errors(), 1.0).has(metric("log_positions_write_errors_total").value(0.0));
