@@ -361,7 +361,7 @@ fn serve(
     if let Some(sandbox) = sandbox {
         sandbox.log();
     }
-    if rustix::process::geteuid().is_root() {
+    if rustix::process::geteuid().is_root() && !service.source.is_for_root() {
         tracing::warn!("Running as root: an unprivileged user is enough, the README says what each capability buys");
     }
     let runtime = runtime()?;

@@ -176,6 +176,11 @@ pub trait Source: Send + Sync {
         Router::new()
     }
 
+    /// Whether root is whom it is made for, as what it reads is root's alone. Others warn when root starts them.
+    fn is_for_root(&self) -> bool {
+        false
+    }
+
     /// Reads the configuration again, on SIGHUP. `None` when there is nothing to read; the source logs what came of it.
     fn reload(&self) -> Option<Result<(), String>> {
         None

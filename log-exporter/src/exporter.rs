@@ -93,6 +93,10 @@ impl Source for Exporter {
         Router::new().route("/-/reload", post(reload).put(reload)).with_state(self)
     }
 
+    fn is_for_root(&self) -> bool {
+        true
+    }
+
     fn reload(&self) -> Option<Result<(), String>> {
         let file = self.file.as_ref()?;
         let outcome = file.reload();

@@ -125,6 +125,7 @@ fn one_page_and_the_end() {
     assert!(ended.status.success(), "{}", ended.stderr);
     Page::checked(&ended.stdout).has(log.errors().value(1.0));
     let without_file = Running::start("log-exporter", &node.flags(&[]));
+    assert!(!without_file.log().contains("Running as root"), "{}", without_file.log());
     let answer = without_file.ask(&Request::new("POST", "/-/reload"));
     assert_eq!((answer.status, answer.text().as_str()), (200, "there is no configuration file to read again\n"));
 }
