@@ -8,7 +8,7 @@
 use std::fmt;
 use std::path::Path;
 
-use common::error::ConfigError;
+use common::error::{ConfigError, Mistakes};
 use common::watched::Watched;
 use common::yaml::{self, Node, Value};
 
@@ -51,24 +51,6 @@ impl Default for Settings {
         Self { levels: true, ignore: Selector::default(), patterns }
     }
 }
-
-/// Every mistake of a file, a line each.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistakes(pub Vec<ConfigError>);
-
-impl fmt::Display for Mistakes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, mistake) in self.0.iter().enumerate() {
-            if at > 0 {
-                f.write_str("\n")?;
-            }
-            mistake.fmt(f)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Mistakes {}
 
 /// Opens the configuration file; `automatic` is whether a change of it is followed by itself.
 ///

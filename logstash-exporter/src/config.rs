@@ -23,7 +23,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::error::ConfigError;
+use common::error::{ConfigError, Mistakes};
 use common::upstream::{TlsOptions, Url};
 use common::watched::Watched;
 use common::web::Limits;
@@ -131,24 +131,6 @@ pub struct Logging {
     /// The value of `--log.format`.
     pub format: Option<&'static str>,
 }
-
-/// Every mistake of a file, a line each.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistakes(pub Vec<ConfigError>);
-
-impl fmt::Display for Mistakes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, mistake) in self.0.iter().enumerate() {
-            if at > 0 {
-                f.write_str("\n")?;
-            }
-            mistake.fmt(f)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Mistakes {}
 
 /// Opens the configuration file; `automatic` is whether a change of it, or of a file it names, is followed by itself.
 ///
