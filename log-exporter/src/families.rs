@@ -8,6 +8,7 @@ use crate::level::Level;
 use crate::record::Stream;
 use crate::state::{Container, State};
 use crate::tally::Tally;
+use crate::workload::workload;
 
 /// A family.
 pub struct Family {
@@ -38,13 +39,13 @@ pub enum Of {
 }
 
 impl Of {
-    /// Label keys.
+    /// Label keys: the last one only if series tell their workload.
     pub const fn labels(&self) -> &'static [&'static str] {
         match self {
-            Self::Stream(_) => &["container", "namespace", "pod", "stream"],
-            Self::Level => &["container", "level", "namespace", "pod"],
-            Self::Matches | Self::LastMatch => &["container", "namespace", "pattern", "pod"],
-            Self::Container(_) => &["container", "namespace", "pod"],
+            Self::Stream(_) => &["container", "namespace", "pod", "stream", "workload"],
+            Self::Level => &["container", "level", "namespace", "pod", "workload"],
+            Self::Matches | Self::LastMatch => &["container", "namespace", "pattern", "pod", "workload"],
+            Self::Container(_) => &["container", "namespace", "pod", "workload"],
             Self::Node(_) => &[],
         }
     }
@@ -169,7 +170,10 @@ fn seconds(time: SystemTime) -> f64 {
 /// Writes all families to a page.
 pub fn encode(state: &State, page: &mut Page) {
     for family in FAMILIES {
-        let desc = Desc { name: family.name, help: family.help, kind: family.kind, labels: family.of.labels() };
+        let labels = family.of.labels();
+        let n_labels = if state.tells_workload { labels.len() } else { labels.len().saturating_sub(1) };
+        let labels = labels.get(..n_labels).unwrap_or(labels);
+        let desc = Desc { name: family.name, help: family.help, kind: family.kind, labels };
         if let Of::Node(value) = family.of {
             if let Some(value) = value(state) {
                 page.sample::<&str>(&desc, &[], value);
@@ -178,35 +182,39 @@ pub fn encode(state: &State, page: &mut Page) {
         }
         for (id, container) in &state.containers {
             let (namespace, pod, name) = (id.namespace(), id.pod(), id.container());
+            let workload = if state.tells_workload { workload(pod) } else { "" };
             let tally = &container.tally;
             let pattern = |at: usize| state.settings.patterns.list().get(at).map_or("", |pattern| &pattern.name);
+            let mut sample = |values: &[&str], value: f64| {
+                page.sample(&desc, values.get(..n_labels).unwrap_or(values), value);
+            };
             match &family.of {
                 Of::Stream(counts) => {
                     for (stream, count) in Stream::ALL.into_iter().zip(counts(tally)) {
                         if stream != Stream::Unknown || *count > 0 {
-                            page.sample(&desc, &[name, namespace, pod, stream.as_str()], *count as f64);
+                            sample(&[name, namespace, pod, stream.as_str(), workload], *count as f64);
                         }
                     }
                 }
                 Of::Level if !state.settings.levels => {}
                 Of::Level => {
                     for (level, count) in Level::ALL.into_iter().zip(tally.levels) {
-                        page.sample(&desc, &[name, level.as_str(), namespace, pod], count as f64);
+                        sample(&[name, level.as_str(), namespace, pod, workload], count as f64);
                     }
                 }
                 Of::Matches => {
                     for found in &tally.matches {
-                        page.sample(&desc, &[name, namespace, pattern(found.pattern), pod], found.count as f64);
+                        sample(&[name, namespace, pattern(found.pattern), pod, workload], found.count as f64);
                     }
                 }
                 Of::LastMatch => {
                     for found in &tally.matches {
                         if let Some(last) = found.last {
-                            page.sample(&desc, &[name, namespace, pattern(found.pattern), pod], last);
+                            sample(&[name, namespace, pattern(found.pattern), pod, workload], last);
                         }
                     }
                 }
-                Of::Container(value) => page.sample(&desc, &[name, namespace, pod], value(container) as f64),
+                Of::Container(value) => sample(&[name, namespace, pod, workload], value(container) as f64),
                 Of::Node(_) => {}
             }
         }

@@ -52,6 +52,8 @@ pub struct Options {
     pub most_containers: usize,
     /// How long a container that is gone is shown.
     pub grace: Duration,
+    /// Whether series tell the workload that their pod may belong to.
+    pub tells_workload: bool,
     /// Namespace and pod of this very program.
     pub own: Option<(String, String)>,
 }
@@ -76,7 +78,8 @@ impl Follower {
     /// # Errors
     /// The system gives no thread.
     pub fn start(options: Options, settings: Arc<Settings>) -> io::Result<Arc<Self>> {
-        let state = State::new(settings, options.most_containers);
+        let mut state = State::new(settings, options.most_containers);
+        state.tells_workload = options.tells_workload;
         let follower = Arc::new(Self {
             options,
             state: Mutex::new(state),

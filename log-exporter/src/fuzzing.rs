@@ -10,6 +10,7 @@ use crate::config::{self, Settings};
 use crate::lines::{Joins, Progress, Reader};
 use crate::tally::Tally;
 use crate::tree::Id;
+use crate::workload::workload;
 use crate::{level, patterns, positions, record, tree};
 
 /// The parsers of this crate.
@@ -40,6 +41,11 @@ pub static PARSERS: &[Parser] = &[
         let text = String::from_utf8_lossy(bytes);
         eat((tree::pod_name(&text), tree::log_name(&text)));
     }, b"kube-system_etcd-n1_0123-4567"),
+    Parser::new("workload", |bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        let owner = workload(&text);
+        assert!(text.starts_with(owner) && owner.is_empty() == text.is_empty());
+    }, b"shop-web-5c689d88bb-qwz5k"),
 ];
 
 /// Blocks of a file, of a length that the bytes decide.

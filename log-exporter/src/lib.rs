@@ -1,6 +1,6 @@
 //! Everything the log exporter is but its `main`.
 //!
-//! [`tree`] reads names, [`record`] lines, [`level`] levels, [`patterns`] finds what is looked for, [`lines`] makes messages of blocks and
+//! [`tree`] and [`workload`] read names, [`record`] lines, [`level`] levels, [`patterns`] finds what is looked for, [`lines`] makes messages of blocks and
 //! [`tally`] counts them; [`config`] reads the configuration file: these are pure. [`state`] is what is known of all containers,
 //! [`follower`] the thread that keeps it up to date, with [`tail`] for files, [`watch`] for directories and [`positions`] for the process
 //! that comes next. [`families`] is the page, [`exporter`] serves it, [`sample`] makes one of a sample, [`setup`] is what the flags say.
@@ -23,6 +23,7 @@ pub mod tail;
 pub mod tally;
 pub mod tree;
 pub mod watch;
+pub mod workload;
 
 use common::app::{self, Program, web_flags};
 use common::cli::Group;

@@ -16,11 +16,11 @@ use crate::tally::Tally;
 use crate::tree::Id;
 
 /// Reads a sample to its end and gives the page of one container that wrote it. It may be a log file as the kubelet keeps them, or
-/// plain lines, which are messages of the standard output; its first line decides.
+/// plain lines, which are messages of the standard output; its first line decides. `tells_workload` adds that label.
 ///
 /// # Errors
 /// Those of the sample.
-pub fn page(settings: Settings, id: &Id, mut sample: impl Read) -> io::Result<Vec<u8>> {
+pub fn page(settings: Settings, id: &Id, tells_workload: bool, mut sample: impl Read) -> io::Result<Vec<u8>> {
     let (mut tally, mut joins, mut progress) = (Tally::new(&settings, id), Joins::default(), Progress::default());
     let mut buffer = vec![0; 256 << 10];
     let (mut held, mut takes_plain_lines) = (0, None);
@@ -57,6 +57,7 @@ pub fn page(settings: Settings, id: &Id, mut sample: impl Read) -> io::Result<Ve
     }
     let container = Container { tally, runs: BTreeMap::new(), listed: BTreeSet::new(), gone_since: None };
     let mut state = State::new(Arc::new(settings), 1);
+    state.tells_workload = tells_workload;
     state.containers.insert(id.clone(), container);
     let hides = |name: &str| {
         name == "log_lag_bytes" || FAMILIES.iter().any(|family| family.name == name && matches!(family.of, Of::Node(_)))
@@ -87,7 +88,7 @@ mod tests {
 
     fn sample(text: &str) -> String {
         let id = Id::new("n", "p", "c");
-        String::from_utf8(page(Settings::default(), &id, Slow(text.as_bytes())).unwrap()).unwrap()
+        String::from_utf8(page(Settings::default(), &id, false, Slow(text.as_bytes())).unwrap()).unwrap()
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub const FLAGS: &[Flag] = &[
     Flag::duration("scan.interval", "30s", "How often directories are listed though the kernel told no news of them."),
     Flag::integer("containers.max", "2000", "Most containers that are followed."),
     Flag::duration("containers.grace", "5m", "How long a container that is gone keeps its series."),
+    Flag::switch("label.workload", false, "Add a label with the workload, guessed from the name of the pod."),
     Flag::text("self.namespace", "", "Namespace of this program's own pod, which is left out.").env("POD_NAMESPACE"),
     Flag::text("self.pod", "", "Name of this program's own pod, which is left out.").env("POD_NAME"),
 ];
@@ -64,7 +65,8 @@ pub fn preset(args: &mut Args) -> Result<Next, Vec<ConfigError>> {
         let [namespace, pod, container] = who.as_slice() else {
             return Err(mistake("--test.as: expected namespace/pod/container".to_owned()));
         };
-        let page = sample::page(settings, &Id::new(namespace, pod, container), std::io::stdin().lock());
+        let (id, tells_workload) = (Id::new(namespace, pod, container), args.on("label.workload"));
+        let page = sample::page(settings, &id, tells_workload, std::io::stdin().lock());
         let page = page.map_err(|e| mistake(format!("standard input: {e}")))?;
         return Ok(Next::End(String::from_utf8_lossy(&page).into_owned()));
     }
@@ -114,6 +116,7 @@ pub fn source(args: &Arc<Args>) -> Result<Made, Vec<ConfigError>> {
         scan_interval: args.duration("scan.interval"),
         most_containers: most_containers.unwrap_or(usize::MAX),
         grace: args.duration("containers.grace"),
+        tells_workload: args.on("label.workload"),
         own,
     };
     let follower = Follower::start(options, settings)

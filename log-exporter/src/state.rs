@@ -31,6 +31,8 @@ pub type RunKey = (Arc<str>, u32);
 pub struct State {
     /// The rules.
     pub settings: Arc<Settings>,
+    /// Whether series tell the workload that their pod may belong to.
+    pub tells_workload: bool,
     /// The containers, those that went a moment ago among them.
     pub containers: BTreeMap<Id, Container>,
     /// Most containers there may be.
@@ -115,6 +117,7 @@ impl State {
     pub fn new(settings: Arc<Settings>, most_containers: usize) -> Self {
         Self {
             settings,
+            tells_workload: false,
             containers: BTreeMap::new(),
             most_containers,
             refused: HashSet::new(),

@@ -59,9 +59,9 @@ fn a_sample_becomes_a_page() {
     page.has(metric("log_pattern_matches_total").label("pattern", "a").label("pod", "sample").value(1.0));
     page.lacks(metric("log_pattern_matches_total").label("pattern", "b"));
     let records = "2026-11-22T10:00:00Z stderr P an er\n2026-11-22T10:00:00Z stderr F ror\n";
-    let page = test(config, &["--test.as=shop/web-1/app"], records);
+    let page = test(config, &["--test.as=shop/web-1/app", "--label.workload"], records);
     page.has(metric("log_pattern_matches_total").label("pattern", "b").label("namespace", "shop").value(1.0));
-    page.has(metric("log_messages_total").label("stream", "stderr").value(1.0));
+    page.has(metric("log_messages_total").label("stream", "stderr").label("workload", "web").value(1.0));
 }
 
 #[test]
@@ -124,6 +124,12 @@ fn one_page_and_the_end() {
     let ended = run_to_end("log-exporter", &[node.flags(&["--once", "--start.at=beginning"])].concat());
     assert!(ended.status.success(), "{}", ended.stderr);
     Page::checked(&ended.stdout).has(log.errors().value(1.0));
+    let ended = run_to_end("log-exporter", &[node.flags(&["--once", "--label.workload"])].concat());
+    let page = Page::checked(&ended.stdout);
+    page.has(log.errors().label("workload", "web").value(0.0));
+    page.has(log.metric("log_lag_bytes").label("workload", "web"));
+    page.has(log.messages("stderr").label("workload", "web"));
+    page.has(metric("log_containers").value(1.0));
     let without_file = Running::start("log-exporter", &node.flags(&[]));
     assert!(!without_file.log().contains("Running as root"), "{}", without_file.log());
     let answer = without_file.ask(&Request::new("POST", "/-/reload"));
