@@ -344,6 +344,13 @@ mod tests {
     }
 
     #[test]
+    fn colours_inside_of_what_is_looked_for() {
+        let mut case = Case::new();
+        case.write("stdout F fine").write("stdout F an er\u{1b}[1mror\u{1b}[0m").write("stdout F fine");
+        assert_eq!(case.read(4096).counts(), ([3, 0, 0], 1));
+    }
+
+    #[test]
     fn a_line_longer_than_a_block() {
         let mut case = Case::new();
         case.write(&format!("stdout F error {}", "x".repeat(10_000))).write("stdout F error");

@@ -168,8 +168,9 @@ impl Patterns {
         self.finder.find(block, from)
     }
 
-    /// Tells the positions of all patterns that match a message. `selected` are the positions of those that are for its container;
-    /// `is_candidate` is whether [`next_candidate`](Self::next_candidate) found something in it, if that is known.
+    /// Tells the positions of all patterns that match a message, which is [without colours](without_colours). `selected` are the
+    /// positions of those that are for its container; `is_candidate` is whether [`next_candidate`](Self::next_candidate)
+    /// found something in it, if that is known.
     pub fn matches(
         &self,
         message: &[u8],
@@ -183,7 +184,6 @@ impl Patterns {
             return;
         }
         let is_continuation = is_continuation(message);
-        let plain = without_colours(message);
         for at in selected {
             let Some(pattern) = self.list.get(*at) else { continue };
             if (!is_candidate && pattern.expression.texts.is_some())
@@ -192,8 +192,8 @@ impl Patterns {
             {
                 continue;
             }
-            if pattern.expression.regex.is_match(&plain)
-                && !pattern.exclude.as_ref().is_some_and(|exclude| exclude.is_match(&plain))
+            if pattern.expression.regex.is_match(message)
+                && !pattern.exclude.as_ref().is_some_and(|exclude| exclude.is_match(message))
             {
                 found(*at);
             }
@@ -253,7 +253,7 @@ mod tests {
     fn matching(patterns: &Patterns, message: &str) -> Vec<usize> {
         let selected: Vec<usize> = (0..patterns.list().len()).collect();
         let mut found = Vec::new();
-        patterns.matches(message.as_bytes(), Stream::Stdout, &selected, None, |at| found.push(at));
+        patterns.matches(&without_colours(message.as_bytes()), Stream::Stdout, &selected, None, |at| found.push(at));
         found
     }
 
@@ -272,6 +272,7 @@ mod tests {
         assert_eq!(matching(&patterns, "errors"), [0; 0]);
         assert_eq!(matching(&patterns, "Caused by: Exception, fatal"), [2]);
         assert_eq!(matching(&patterns, "\u{1b}[31mERROR\u{1b}[0m x"), [0]);
+        assert_eq!(matching(&patterns, "\u{1b}[31m  an error"), [0; 0]);
         assert_eq!(matching(&patterns, ""), [0; 0]);
     }
 

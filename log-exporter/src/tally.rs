@@ -1,5 +1,7 @@
 //! What is counted about one container.
 
+use std::borrow::Cow;
+
 use crate::config::Settings;
 use crate::level::{self, Level};
 use crate::patterns::without_colours;
@@ -98,14 +100,16 @@ impl Tally {
         if let Some(bytes) = self.bytes.get_mut(stream as usize) {
             *bytes += content.len() as u64;
         }
-        if settings.levels {
-            let level = if may_have_colours { level::of(&without_colours(content)) } else { level::of(content) };
-            if let Some(messages) = self.levels.get_mut(level as usize) {
-                *messages += 1;
-            }
+        let plain = if may_have_colours { without_colours(content) } else { Cow::Borrowed(content) };
+        // Whoever searched met the colours, which may stand in the middle of what is looked for.
+        let is_candidate = is_candidate.filter(|_| matches!(plain, Cow::Borrowed(_)));
+        if settings.levels
+            && let Some(messages) = self.levels.get_mut(level::of(&plain) as usize)
+        {
+            *messages += 1;
         }
         let matches = &mut self.matches;
-        settings.patterns.matches(content, stream, &self.selected, is_candidate, |pattern| {
+        settings.patterns.matches(&plain, stream, &self.selected, is_candidate, |pattern| {
             if let Some(found) = matches.iter_mut().find(|found| found.pattern == pattern) {
                 found.count += 1;
                 if let Some(seconds) = crate::record::seconds_of(time).or(now) {
