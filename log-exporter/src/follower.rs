@@ -170,6 +170,8 @@ struct Work {
     buffer: Box<[u8]>,
     /// Directories of pods, and those of their containers.
     pods: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
+    /// Directories of containers that are not to be read.
+    ignored: BTreeSet<PathBuf>,
     /// What an earlier process knew, until all directories were listed once.
     saved: Option<Saved>,
     /// Whether there was a position file.
@@ -203,6 +205,7 @@ impl Work {
             watches: Watches::new(),
             buffer: vec![0; BLOCK].into_boxed_slice(),
             pods: BTreeMap::new(),
+            ignored: BTreeSet::new(),
             had_saved: saved.is_some(),
             saved,
             is_first_scan: true,
@@ -283,6 +286,7 @@ impl Work {
     fn scan(&mut self, follower: &Follower) {
         self.watches.try_again();
         self.list_root(follower, true);
+        self.ignored.retain(|path| path.exists());
         if std::mem::take(&mut self.is_first_scan) {
             self.saved = None;
         }
@@ -360,6 +364,7 @@ impl Work {
         let (id, uid) = (Id::new(pod_name.namespace, pod_name.pod, name), Arc::from(pod_name.uid));
         let settings = Arc::clone(&follower.reading().settings);
         if !follower.wants(&settings, &id) {
+            self.ignored.insert(path.to_owned());
             return;
         }
         self.watches.add(path);
@@ -394,7 +399,10 @@ impl Work {
             tails.map(|tail| (tail.key, Known::of(tail))).collect()
         };
         let saved = self.saved.as_ref().and_then(|saved| saved.containers.get(&directory(&id, &uid)));
-        let from_end = self.is_first_scan && !self.had_saved && !follower.options.from_beginning;
+        // What was written while nobody wanted to read it is no news.
+        let was_ignored = self.ignored.remove(path);
+        let is_old = self.is_first_scan && !self.had_saved || was_ignored;
+        let from_end = is_old && !follower.options.from_beginning;
         let (mut files, mut n_errors) = (Vec::new(), 0);
         for (restart, is_live, file) in names {
             match look(&file, &known, &mut self.buffer, from_end) {
@@ -413,7 +421,7 @@ impl Work {
         if let Some(saved) = saved {
             container.restore(&settings, saved);
         }
-        container.apply(Listing { uid: &uid, files, saved, is_first: self.is_first_scan }, now);
+        container.apply(Listing { uid: &uid, files, saved, is_first: self.is_first_scan || was_ignored }, now);
     }
 
     /// Looks at all files, or at those that had more than was read of them last.

@@ -102,6 +102,17 @@ fn patterns_change_while_it_runs() {
         if page.all(&matches("error")).is_empty() { Ok(()) } else { Err("still there".to_owned()) }
     });
     exporter.scrape().has(metric("log_containers").value(0.0));
+    // When it is wanted again, what it wrote before and meanwhile is no news.
+    log.say("an error");
+    log.rotate_plainly();
+    log.say("an error");
+    fs::write(&config, "levels: false\n").unwrap();
+    exporter.hang_up();
+    wait_for(&exporter, &log.errors(), 0.0);
+    log.say("an error");
+    let page = wait_for(&exporter, &log.errors(), 1.0);
+    page.has(log.messages("stdout").value(1.0));
+    page.has(log.metric("log_rotations_total").value(0.0));
 }
 
 #[test]
