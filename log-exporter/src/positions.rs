@@ -158,8 +158,10 @@ mod tests {
             print: Print { length: 128, hash: u64::MAX - 1 },
             positions: [1, 2, 1 << 60],
         };
-        let container =
-            SavedContainer { last_matches: vec![("error".to_owned(), 1_795_341_600.25)], files: vec![file, file] };
+        let container = SavedContainer {
+            last_matches: vec![("error".to_owned(), 1_795_341_607.555_007_5)],
+            files: vec![file, file],
+        };
         Saved { containers: HashMap::from([("n_p_u/c".to_owned(), container)]) }
     }
 
