@@ -615,9 +615,16 @@ fn names(path: &Path) -> io::Result<Option<Vec<(u32, bool, PathBuf)>>> {
     Ok(Some(files.collect()))
 }
 
-/// Which file has a name, opened if that is new. `None` when none has it any more, or it is no file.
+/// Which file has a name, opened if that is new. `None` when none has it any more, or it is no file; a link to nothing is an error.
 fn look(path: &Path, known: &BTreeMap<Key, Known>, buffer: &mut [u8], from_end: bool) -> io::Result<Option<Listed>> {
-    let gone = |e: io::Error| if e.kind() == io::ErrorKind::NotFound { Ok(None) } else { Err(e) };
+    let gone = |e: io::Error| match e.kind() {
+        // Docker's files are elsewhere, where this program may have no access.
+        io::ErrorKind::NotFound if fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink()) => {
+            Err(io::Error::other("it is a link, and what it leads to is not there"))
+        }
+        io::ErrorKind::NotFound => Ok(None),
+        _ => Err(e),
+    };
     let meta = match fs::metadata(path) {
         Ok(meta) if meta.is_file() => meta,
         Ok(_) => return Ok(None),

@@ -100,6 +100,10 @@ fn names_and_files_that_are_none() {
         assert!(["web-1", "odd"].contains(&sample.label("pod")), "{sample:?}");
     }
     page.has(metric("log_files_open").value(1.0));
+    for (container, is_error) in [("dangling", true), ("loop", true), ("device", false), ("others", false)] {
+        let n_errors = page.value(metric("log_read_errors_total").label("container", container));
+        assert_eq!(n_errors > 0.0, is_error, "{container}: {n_errors}");
+    }
     check_metrics(&exporter.get("/metrics").text());
 }
 
