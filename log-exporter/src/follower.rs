@@ -170,8 +170,6 @@ struct Work {
     buffer: Box<[u8]>,
     /// Directories of pods, and those of their containers.
     pods: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
-    /// Directories of containers that are not to be read.
-    ignored: BTreeSet<PathBuf>,
     /// What an earlier process knew, until all directories were listed once.
     saved: Option<Saved>,
     /// Whether there was a position file.
@@ -191,7 +189,7 @@ struct Work {
 
 impl Work {
     fn new(follower: &Follower) -> Self {
-        let saved = match follower.options.state_file.as_deref().map(positions::load) {
+        let mut saved = match follower.options.state_file.as_deref().map(positions::load) {
             None | Some(Ok(None)) => None,
             Some(Ok(Some(saved))) => Some(saved),
             Some(Err(e)) => {
@@ -200,12 +198,14 @@ impl Work {
                 None
             }
         };
+        if let Some(saved) = &mut saved {
+            follower.reading().ignored = std::mem::take(&mut saved.ignored);
+        }
         let now = Instant::now();
         Self {
             watches: Watches::new(),
             buffer: vec![0; BLOCK].into_boxed_slice(),
             pods: BTreeMap::new(),
-            ignored: BTreeSet::new(),
             had_saved: saved.is_some(),
             saved,
             is_first_scan: true,
@@ -286,7 +286,10 @@ impl Work {
     fn scan(&mut self, follower: &Follower) {
         self.watches.try_again();
         self.list_root(follower, true);
-        self.ignored.retain(|path| path.exists());
+        let ignored = follower.reading().ignored.clone();
+        for gone in ignored.iter().filter(|path| !follower.options.root.join(path).exists()) {
+            follower.reading().ignored.remove(gone);
+        }
         if std::mem::take(&mut self.is_first_scan) {
             self.saved = None;
         }
@@ -364,7 +367,7 @@ impl Work {
         let (id, uid) = (Id::new(pod_name.namespace, pod_name.pod, name), Arc::from(pod_name.uid));
         let settings = Arc::clone(&follower.reading().settings);
         if !follower.wants(&settings, &id) {
-            self.ignored.insert(path.to_owned());
+            follower.reading().ignored.insert(directory(&id, &uid));
             return;
         }
         self.watches.add(path);
@@ -390,17 +393,18 @@ impl Work {
             }
         };
         self.pods.entry(pod.to_owned()).or_default().insert(path.to_owned());
-        let known: BTreeMap<Key, Known> = {
+        // What was written while nobody wanted to read it is no news.
+        let (known, was_ignored) = {
             let mut state = follower.reading();
+            let was_ignored = state.ignored.contains(&directory(&id, &uid));
             let Some(container) = state.admit(&id, path) else { return };
             container.listed.insert(Arc::clone(&uid));
             let runs = container.runs.iter().filter(|((of, _), _)| *of == uid);
             let tails = runs.flat_map(|(_, run)| &run.tails);
-            tails.map(|tail| (tail.key, Known::of(tail))).collect()
+            let known: BTreeMap<Key, Known> = tails.map(|tail| (tail.key, Known::of(tail))).collect();
+            (known, was_ignored)
         };
         let saved = self.saved.as_ref().and_then(|saved| saved.containers.get(&directory(&id, &uid)));
-        // What was written while nobody wanted to read it is no news.
-        let was_ignored = self.ignored.remove(path);
         let is_old = self.is_first_scan && !self.had_saved || was_ignored;
         let from_end = is_old && !follower.options.from_beginning;
         let (mut files, mut n_errors) = (Vec::new(), 0);
@@ -422,6 +426,7 @@ impl Work {
             container.restore(&settings, saved);
         }
         container.apply(Listing { uid: &uid, files, saved, is_first: self.is_first_scan || was_ignored }, now);
+        state.ignored.remove(&directory(&id, &uid));
     }
 
     /// Looks at all files, or at those that had more than was read of them last.

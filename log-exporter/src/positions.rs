@@ -3,7 +3,7 @@
 //! JSON, written beside its name and then moved there, so that no reader sees half of it. What is in it is checked like any
 //! foreign text: an entry that makes no sense costs itself.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -20,6 +20,8 @@ const MOST_BYTES: u64 = 32 << 20;
 pub struct Saved {
     /// By directory: `<namespace>_<pod>_<uid>/<container>`.
     pub containers: HashMap<String, SavedContainer>,
+    /// Directories of containers that were not to be read.
+    pub ignored: BTreeSet<String>,
 }
 
 /// What was saved about the files in one directory.
@@ -69,7 +71,9 @@ pub fn parse(text: &[u8]) -> Result<Saved, String> {
     let containers = root.get("containers").and_then(Value::as_object);
     let containers = containers.ok_or("expected containers in the position file")?;
     let containers = containers.iter().map(|(directory, entry)| (directory.clone(), container(entry))).collect();
-    Ok(Saved { containers })
+    let ignored = root.get("ignored").and_then(Value::as_array).into_iter().flatten();
+    let ignored = ignored.filter_map(|directory| Some(directory.as_str()?.to_owned())).collect();
+    Ok(Saved { containers, ignored })
 }
 
 fn container(entry: &Value) -> SavedContainer {
@@ -93,7 +97,7 @@ fn file(entry: &Value) -> Option<SavedFile> {
 pub fn text(saved: &Saved) -> Vec<u8> {
     let containers: Map<String, Value> =
         saved.containers.iter().map(|(directory, container)| (directory.clone(), entry(container))).collect();
-    let root = json!({"version": 1, "containers": containers});
+    let root = json!({"version": 1, "containers": containers, "ignored": saved.ignored});
     let mut text = root.to_string().into_bytes();
     text.push(b'\n');
     text
@@ -162,7 +166,8 @@ mod tests {
             last_matches: vec![("error".to_owned(), 1_795_341_607.555_007_5)],
             files: vec![file, file],
         };
-        Saved { containers: HashMap::from([("n_p_u/c".to_owned(), container)]) }
+        let ignored = BTreeSet::from(["n_p_u/other".to_owned()]);
+        Saved { containers: HashMap::from([("n_p_u/c".to_owned(), container)]), ignored }
     }
 
     #[test]
@@ -190,8 +195,9 @@ mod tests {
         for bad in ["", "[]", "{}", r#"{"version":2,"containers":{}}"#, r#"{"version":1}"#, "\0"] {
             assert!(parse(bad.as_bytes()).is_err(), "{bad}");
         }
-        let odd = br#"{"version":1,"containers":{"a":null,"b":{"files":[{},{"device":1}],"last_matches":{"x":"y"}}}}"#;
+        let odd = br#"{"version":1,"containers":{"a":null,"b":{"files":[{},{"device":1}],"last_matches":{"x":"y"}}},"ignored":[1,"c"]}"#;
         let saved = parse(odd).unwrap();
         assert_eq!(saved.containers["b"], SavedContainer::default());
+        assert_eq!(saved.ignored, BTreeSet::from(["c".to_owned()]));
     }
 }

@@ -37,6 +37,8 @@ pub struct State {
     pub containers: BTreeMap<Id, Container>,
     /// Most containers there may be.
     pub most_containers: usize,
+    /// Directories of containers that are not to be read, below that of all pods.
+    pub ignored: BTreeSet<String>,
     /// Directories of containers that were too many.
     pub refused: HashSet<PathBuf>,
     /// How many there have been.
@@ -120,6 +122,7 @@ impl State {
             tells_workload: false,
             containers: BTreeMap::new(),
             most_containers,
+            ignored: BTreeSet::new(),
             refused: HashSet::new(),
             refused_total: 0,
             overflows: 0,
@@ -214,7 +217,7 @@ impl State {
 
     /// What the next process has to know.
     pub fn saved(&self) -> Saved {
-        let mut saved = Saved::default();
+        let mut saved = Saved { ignored: self.ignored.clone(), ..Saved::default() };
         for (id, container) in &self.containers {
             let matches = container.tally.matches.iter().filter_map(|found| {
                 let pattern = self.settings.patterns.list().get(found.pattern)?;

@@ -116,6 +116,32 @@ fn patterns_change_while_it_runs() {
 }
 
 #[test]
+fn a_container_that_is_wanted_after_a_restart() {
+    let node = Node::new();
+    let config = node.path("patterns.yml");
+    let flags = [format!("--config.file={}", config.display()), node.state_flag()];
+    let flags = flags.each_ref().map(String::as_str);
+    let mut ignored = node.container("shop", "web-1", "0a", "app");
+    ignored.say("an error");
+    fs::write(&config, "ignore: {pods: [web-*]}\n").unwrap();
+    // The second process knows of it from the first alone.
+    for _ in 0..2 {
+        let exporter = node.exporter(&flags);
+        exporter.scrape().has(metric("log_containers").value(0.0));
+        ignored.say("an error");
+        assert!(exporter.terminate().0.success());
+    }
+    // What was written while nobody wanted to read it is no news, what a new one wrote meanwhile is.
+    let mut new = node.container("shop", "web-2", "0b", "app");
+    new.say("an error");
+    fs::write(&config, "levels: false\n").unwrap();
+    let exporter = node.exporter(&flags);
+    wait_for(&exporter, &new.errors(), 1.0).has(ignored.errors().value(0.0));
+    ignored.say("an error");
+    wait_for(&exporter, &ignored.errors(), 1.0).has(ignored.messages("stdout").value(1.0));
+}
+
+#[test]
 fn a_file_that_is_watched() {
     let node = Node::new();
     let config = node.path("patterns.yml");
