@@ -61,12 +61,13 @@ impl Session {
         self.0.get_ref().conn.peer_certificates().map_or(0, <[_]>::len)
     }
 
-    /// Says that nothing more comes.
-    pub fn goodbye(&mut self) {
+    /// Says that nothing more comes, and waits for the client to go.
+    fn goodbye(&mut self) {
         let stream = self.0.get_mut();
         stream.conn.send_close_notify();
         // The client may be gone already.
         drop(stream.flush());
+        hang_up(&mut stream.sock);
     }
 }
 
@@ -186,10 +187,16 @@ fn handshake(mut stream: TcpStream, config: Arc<ServerConfig>, told: &Sender<Hel
         if let Err(e) = conn.complete_io(&mut stream) {
             // The client is to see why.
             while conn.wants_write() && conn.write_tls(&mut stream).is_ok() {}
-            // What it sent in the meantime is read: a reset would take the alert away from it.
-            drop(stream.shutdown(Shutdown::Write).and_then(|()| io::copy(&mut stream, &mut io::sink())));
+            hang_up(&mut stream);
             return Err(e);
         }
     }
     Ok(Session(BufReader::new(StreamOwned::new(conn, stream))))
+}
+
+/// Says that nothing more comes and reads what the client still says: closed with something unread, TCP resets the
+/// connection, and what was said last and is not sent yet is lost.
+fn hang_up(stream: &mut TcpStream) {
+    // The client may be gone already.
+    drop(stream.shutdown(Shutdown::Write).and_then(|()| io::copy(stream, &mut io::sink())));
 }
